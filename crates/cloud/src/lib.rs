@@ -1,0 +1,1 @@
+//! Opaque bytes to S3; transform jobs to a terminal state.

@@ -1,0 +1,1 @@
+//! An S3 and a SageMaker on loopback that behave as documented.

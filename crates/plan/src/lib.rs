@@ -1,0 +1,1 @@
+//! Pipeline YAML and an inventory of inputs to a checked, complete plan.

@@ -1,0 +1,1 @@
+//! Executes a plan: stages on bounded channels, one ledger.
