@@ -1,1 +1,45 @@
 //! Pipeline YAML and an inventory of inputs to a checked, complete plan.
+//!
+//! Three types that must not be confused: a [`Spec`] is what the user wrote, a [`Plan`] is what
+//! will be done, a [`TransformRequest`] is what is sent. Everything here is pure: no clock, no
+//! disk, no network. The caller reads the file, the clock and the environment and passes them in.
+//!
+//! ```text
+//! text ── parse ──► Document ── resolve(params, now, …) ──► Spec ── draft(inventory) ──► Plan ── launch(run) ──► request
+//! ```
+
+pub mod fingerprint;
+pub mod launch;
+pub mod limits;
+pub mod plan;
+pub mod problem;
+pub mod spec;
+
+mod checks;
+mod convert;
+mod credentials;
+mod draft;
+mod duration;
+mod params;
+mod resolve;
+mod scalar;
+mod schema;
+mod size;
+mod table;
+mod template;
+mod tree;
+mod walk;
+
+pub use draft::draft;
+pub use duration::{format_duration, parse_duration};
+pub use fingerprint::{Fingerprint, canonical_json};
+pub use jiff::Timestamp;
+pub use launch::{JobInput, RunFacts, TransformRequest, launch};
+pub use params::run_key;
+pub use plan::{InputFile, Inventory, Plan, Sample};
+pub use problem::{Place, Problem, Problems, ResolveError, UsageError};
+pub use resolve::{Context, RunIdentity, resolve, validate};
+pub use schema::schema;
+pub use size::{format_size, parse_size};
+pub use spec::{Assemble, Location, Spec, Transform};
+pub use tree::{Document, parse};

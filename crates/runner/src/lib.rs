@@ -1,1 +1,45 @@
-//! Executes a plan: stages on bounded channels, one ledger.
+//! Executes a plan: stages in order, bounded concurrency, one ledger.
+//!
+//! [`run()`] takes a [`RunRequest`] and always gives a [`RunResult`], whose `exit` is the exit code.
+//! What happens on the way goes to an [`EventSink`]; nothing is printed here.
+//!
+//! The ledger is the only truth about a run (see [`ledger`]): each stage looks at the state that it
+//! adds up to ([`state`]), does what is missing, and records what it did. A killed run that is
+//! started again therefore goes on where it was, here or, through `work.uri`, on another machine.
+
+pub mod cancel;
+pub mod data_error;
+pub mod disk;
+pub mod entry;
+pub mod error;
+pub mod event;
+pub mod exit_code;
+pub mod folder;
+pub mod inventory;
+pub mod ledger;
+pub mod local_services;
+mod model;
+mod opening;
+mod pipeline;
+pub mod preview;
+pub mod remote;
+pub mod result;
+pub mod run;
+pub mod sample;
+pub mod services;
+pub mod session;
+mod stages;
+pub mod state;
+pub mod status;
+pub mod target;
+
+pub use cancel::Cancel;
+pub use entry::PipelineText;
+pub use error::RunError;
+pub use event::{Event, EventSink, Level, Stage};
+pub use exit_code::ExitCode;
+pub use preview::preview;
+pub use result::RunResult;
+pub use run::{RunRequest, resume_request, run};
+pub use services::LocalMap;
+pub use status::status;

@@ -1,1 +1,72 @@
 //! CSV to columns to Parquet and Snappy CSV, and predictions back to rows.
+//!
+//! Pure computation over readers and writers: no async, no network, no YAML. Output order is input
+//! order and output bytes are the same whatever the number of threads. Memory is bounded by
+//! threads × block (and row group), never by the input.
+//!
+//! The way of a row: [`Input`] → blocks cut at record ends by exact quote state → records parsed by
+//! worker threads → consumed in input order by [`scan`](scan::scan), [`write_shards`] or
+//! [`convert`](convert::convert); after scoring, [`assemble`](assemble::assemble) puts predictions
+//! beside the rows that their sidecars remember.
+
+pub mod assemble;
+pub mod bad_rows;
+pub mod compression;
+pub mod convert;
+pub mod dialect;
+pub mod durable_file;
+pub mod error;
+pub mod input;
+pub mod inspect;
+pub mod inspect_framing;
+pub mod inspect_parquet;
+pub mod parquet_writer;
+pub mod predictions;
+pub mod progress;
+pub mod scan;
+pub mod schema;
+pub mod shard;
+pub mod sidecar;
+
+mod arrow_columns;
+mod assembly;
+mod blocks;
+mod convert_csv;
+mod convert_parquet;
+mod convert_parts;
+mod csv_sink;
+mod csv_text;
+mod dictionary_policy;
+mod header;
+mod infer;
+mod instants;
+mod ordered;
+mod parquet_file;
+mod parser;
+mod parts;
+mod quarantine;
+mod records;
+mod row_groups;
+mod rows;
+mod scratch;
+mod shard_rows;
+mod shard_writer;
+mod snappy_framing;
+mod structure;
+mod typed_cells;
+mod values;
+
+pub use assemble::*;
+pub use bad_rows::{BadReason, BadRow, OnBadRow};
+pub use compression::*;
+pub use convert::{ConvertJob, Converted, Format, Target, convert};
+pub use dialect::{Dialect, DialectGuess, sniff_dialect};
+pub use durable_file::{Committed, DurableFile};
+pub use error::TabularError;
+pub use input::Input;
+pub use inspect::{CsvInspection, InspectOptions, Inspection, inspect};
+pub use parquet_writer::*;
+pub use progress::Progress;
+pub use scan::{FileScan, Scan, ScanOptions, Typing, scan};
+pub use schema::{Column, ColumnType, Schema};
+pub use shard::{SealedShard, ShardJob, ShardTotals, write_shards};

@@ -1,0 +1,437 @@
+//! The command line as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gristmill_runner::LocalMap;
+
+/// Batch data preparation and SageMaker transform jobs, every row accounted for.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gristmill",
+    version,
+    about,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Exit codes: 0 done · 1 failed · 2 usage · 65 the data · 66 no input · 69 the model · \
+70 a bug · 73 exists · 75 temporary, call again · 77 permission · 78 the pipeline file · 99 nothing to do · \
+124 job_timeout · 130, 143 interrupted, state is kept"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every verb.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// What standard output carries: text for people, or one JSON line.
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        global = true,
+        env = "GRISTMILL_OUTPUT"
+    )]
+    pub(crate) output: OutputFormat,
+    /// How log lines on standard error look.
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        global = true,
+        env = "GRISTMILL_LOG_FORMAT"
+    )]
+    pub(crate) log_format: LogFormat,
+    /// Writes the JSON answer to this file as well, on failures too.
+    #[arg(
+        long,
+        value_name = "PATH",
+        global = true,
+        env = "GRISTMILL_RESULT_FILE"
+    )]
+    pub(crate) result_file: Option<PathBuf>,
+    /// More detail on standard error.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+}
+
+/// What standard output carries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One line of JSON, last.
+    Json,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a pipeline; one with the same key goes on, or its stored result is printed again.
+    Run(RunArgs),
+    /// Check pipeline files offline: every mistake at once, with line and column.
+    Validate(ValidateArgs),
+    /// Show what a run would do: inputs, columns, shards, the request.
+    Plan(PlanArgs),
+    /// Continue a run with its own clock, inputs and parameters.
+    Resume(ResumeArgs),
+    /// Show the state of a run; exits as the run did, 75 while it is under way.
+    Status(StatusArgs),
+    /// Convert files in one command, without a pipeline.
+    Convert(Box<ConvertArgs>),
+    /// Show what a file is: dialect, columns, rows, sizes, first rows.
+    Inspect(InspectArgs),
+    /// Serve the embedded S3 and SageMaker for any AWS client.
+    Local(LocalArgs),
+    /// Print the JSON Schema of pipeline files.
+    Schema,
+    /// A model's container of the embedded SageMaker.
+    #[command(hide = true)]
+    Container(ContainerArgs),
+}
+
+/// Flags that choose the work folder and the services.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WorkArgs {
+    /// Folder for the state of runs on this machine.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = ".gristmill",
+        env = "GRISTMILL_WORK_DIR"
+    )]
+    pub(crate) work_dir: PathBuf,
+    /// Worker threads; by default one a core.
+    #[arg(long, value_name = "N", env = "GRISTMILL_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// `run`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    /// The pipeline file.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) inputs: PipelineInputs,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// The key under which this run is found again; by default the pipeline's name with a hash of
+    /// the parameters as given.
+    #[arg(long, value_name = "KEY", env = "GRISTMILL_RUN_KEY")]
+    pub(crate) run_key: Option<String>,
+    /// Start over, even if the key has a run.
+    #[arg(long, env = "GRISTMILL_FRESH", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) fresh: bool,
+    /// Replace what is at the destination.
+    #[arg(long, env = "GRISTMILL_OVERWRITE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) overwrite: bool,
+}
+
+/// What a pipeline is given.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PipelineInputs {
+    /// A parameter of the pipeline.
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = name_value)]
+    pub(crate) param: Vec<(String, String)>,
+    /// Use the embedded S3 and SageMaker instead of AWS: no account, no network.
+    #[arg(long, env = "GRISTMILL_LOCAL", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) local: bool,
+    /// With --local: show local files under an S3 name.
+    #[arg(long, value_name = "S3URI=PATH", requires = "local")]
+    pub(crate) local_map: Vec<LocalMap>,
+    /// Only the first N data rows.
+    #[arg(long, value_name = "N", env = "GRISTMILL_LIMIT_ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit_rows: Option<u64>,
+}
+
+/// `validate`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ValidateArgs {
+    /// Pipeline files.
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// `plan`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PlanArgs {
+    /// The pipeline file.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) inputs: PipelineInputs,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+}
+
+/// `resume`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ResumeArgs {
+    /// A run's id, its key, or `last`.
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+    /// Replace what is at the destination.
+    #[arg(long, env = "GRISTMILL_OVERWRITE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) overwrite: bool,
+}
+
+/// `status`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StatusArgs {
+    /// A run's id, its key, or `last`.
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+}
+
+/// How CSV is read.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CsvArgs {
+    /// Between fields: one ASCII character, or `tab`; by default found from the data.
+    #[arg(long, value_name = "CHAR", value_parser = ascii_character)]
+    pub(crate) delimiter: Option<u8>,
+    /// Around fields.
+    #[arg(long, value_name = "CHAR", value_parser = ascii_character)]
+    pub(crate) quote: Option<u8>,
+    /// Escapes a quote, where it is not doubled.
+    #[arg(long, value_name = "CHAR", value_parser = ascii_character)]
+    pub(crate) escape: Option<u8>,
+    /// Starts a comment line.
+    #[arg(long, value_name = "CHAR", value_parser = ascii_character)]
+    pub(crate) comment: Option<u8>,
+    /// Whether the first record holds the names.
+    #[arg(long, value_enum, default_value_t = Header::Yes, env = "GRISTMILL_HEADER")]
+    pub(crate) header: Header,
+    /// One more text that means null.
+    #[arg(long = "null", value_name = "TOKEN")]
+    pub(crate) null: Vec<String>,
+    /// The longest record that is accepted, in bytes.
+    #[arg(long, value_name = "SIZE", value_parser = size, env = "GRISTMILL_MAX_RECORD")]
+    pub(crate) max_record: Option<u64>,
+    /// Worker threads; by default one a core.
+    #[arg(long, value_name = "N", env = "GRISTMILL_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// `--header`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Header {
+    /// It does.
+    Yes,
+    /// It does not: columns are named by their place.
+    No,
+    /// It is found from the data.
+    Auto,
+}
+
+/// `--output-header`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum YesNo {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+}
+
+/// `--on-bad-row`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnBadRow {
+    /// Stop at the first.
+    #[default]
+    Fail,
+    /// Set them aside.
+    Quarantine,
+}
+
+/// `--columns`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Columns {
+    /// Types are found over the whole input.
+    #[default]
+    Infer,
+    /// Every column is text; no cell is touched.
+    Text,
+}
+
+/// `--from` and `--to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FileFormat {
+    /// Plain CSV.
+    Csv,
+    /// CSV in gzip.
+    #[value(name = "csv.gz")]
+    CsvGz,
+    /// CSV in the Snappy framing format.
+    #[value(name = "csv.sz")]
+    CsvSz,
+    /// Parquet.
+    Parquet,
+}
+
+/// `--compression`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Codec {
+    /// Snappy.
+    #[default]
+    Snappy,
+    /// None.
+    None,
+}
+
+/// `convert`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConvertArgs {
+    /// Inputs, then the output: a file, a folder (with a final slash), or `-` for standard input
+    /// and output.
+    #[arg(required = true, num_args = 2.., value_name = "IN... OUT")]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) csv: CsvArgs,
+    /// Format of the input, where its name does not tell.
+    #[arg(long, value_enum)]
+    pub(crate) from: Option<FileFormat>,
+    /// Format of the output, where its name does not tell.
+    #[arg(long, value_enum)]
+    pub(crate) to: Option<FileFormat>,
+    /// How columns get their types.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) columns: Columns,
+    /// The type of one column.
+    #[arg(long = "type", value_name = "NAME=TYPE", value_parser = name_value)]
+    pub(crate) types: Vec<(String, String)>,
+    /// What happens to a row that cannot be accepted.
+    #[arg(long, value_enum, default_value_t, env = "GRISTMILL_ON_BAD_ROW")]
+    pub(crate) on_bad_row: OnBadRow,
+    /// Where bad rows are written, as JSON Lines.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bad_rows: Option<PathBuf>,
+    /// Whether CSV output begins with the names.
+    #[arg(long, value_enum, default_value_t = YesNo::Yes)]
+    pub(crate) output_header: YesNo,
+    /// Only these columns, in this order.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) select: Vec<String>,
+    /// All but these columns.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        conflicts_with = "select"
+    )]
+    pub(crate) drop: Vec<String>,
+    /// A column's new name.
+    #[arg(long, value_name = "OLD=NEW", value_parser = name_value)]
+    pub(crate) rename: Vec<(String, String)>,
+    /// Close a shard before it would pass this size, uncompressed (45MB, 45MiB).
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) max_bytes: Option<u64>,
+    /// Close a shard at this many rows.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_rows: Option<u64>,
+    /// Rows in a Parquet row group.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) row_group_rows: Option<u64>,
+    /// Codec inside Parquet.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) compression: Codec,
+    /// Write canonical CSV even where the bytes could stay as they are.
+    #[arg(long)]
+    pub(crate) canonical: bool,
+    /// Only the first N data rows.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit_rows: Option<u64>,
+    /// Replace the output if it exists.
+    #[arg(long, env = "GRISTMILL_OVERWRITE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) overwrite: bool,
+}
+
+/// `inspect`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InspectArgs {
+    /// A CSV (plain, .gz, .sz) or Parquet file.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) csv: CsvArgs,
+    /// How many rows are shown.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) rows: usize,
+}
+
+/// `local`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LocalArgs {
+    /// The folder that holds all state of the services.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = ".gristmill/local",
+        env = "GRISTMILL_LOCAL_DIR"
+    )]
+    pub(crate) dir: PathBuf,
+    /// The port on 127.0.0.1; 0 takes any that is free.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        env = "GRISTMILL_LOCAL_PORT"
+    )]
+    pub(crate) port: u16,
+    /// The region that the services speak of.
+    #[arg(long, default_value = "us-east-1", env = "GRISTMILL_LOCAL_REGION")]
+    pub(crate) region: String,
+    /// End after so many seconds without a call and without a running job.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) idle_exit: Option<u64>,
+}
+
+/// `container`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ContainerArgs {
+    /// What it runs.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) args: Vec<String>,
+}
+
+fn name_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("expected NAME=VALUE, found {text:?}")),
+    }
+}
+
+fn ascii_character(text: &str) -> Result<u8, String> {
+    match text {
+        "tab" | "\\t" => Ok(b'\t'),
+        "comma" => Ok(b','),
+        "semicolon" => Ok(b';'),
+        "pipe" => Ok(b'|'),
+        _ => match text.as_bytes() {
+            [byte] if byte.is_ascii() => Ok(*byte),
+            _ => Err(format!(
+                "expected one ASCII character, or `tab`, found {text:?}"
+            )),
+        },
+    }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    gristmill_plan::parse_size(text)
+}

@@ -1,0 +1,355 @@
+//! `convert`.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gristmill_runner::{EventSink, ExitCode, RunError, Stage};
+use gristmill_tabular::{
+    Column, ColumnType, Compression, ConvertJob, Converted, Dialect, Format, Input,
+    OnBadRow as TabularOnBadRow, ParquetCompression, Progress, ScanOptions, Schema, Target, Typing,
+    convert as work, decompress, scan, sniff_dialect,
+};
+use serde_json::json;
+
+use crate::answer::Printer;
+use crate::args::{
+    Codec, Columns, ConvertArgs, CsvArgs, FileFormat, Global, Header, OnBadRow, YesNo,
+};
+use crate::commands::threads;
+use crate::view::{View, grouped};
+
+/// Standard input or output.
+const DASH: &str = "-";
+
+pub(crate) fn convert(
+    global: &Global,
+    args: &ConvertArgs,
+    printer: &Printer,
+) -> Result<ExitCode, RunError> {
+    let (output, inputs) = args
+        .paths
+        .split_last()
+        .ok_or_else(|| RunError::bug("no paths"))?;
+    let to = output_format(args, output)?;
+    let streamed = output.as_os_str() == DASH;
+    if streamed && printer.is_json() {
+        return Err(
+            usage("the output goes to standard output, and so would the JSON answer")
+                .with_help("name an output file, or use --result-file for the answer"),
+        );
+    }
+    let scratch = scratch_folder(output);
+    let inputs = open_inputs(inputs, args.from, &scratch)?;
+    let job = job(args, inputs, output, to)?;
+    let progress = Bar::new(global);
+    let begun = std::time::Instant::now();
+    let done = work(job, &progress);
+    progress.view.clear();
+    let done = done?;
+    answer(
+        printer,
+        args,
+        output,
+        &done,
+        begun.elapsed().as_secs_f64(),
+        streamed,
+    );
+    Ok(ExitCode::Success)
+}
+
+fn usage(message: impl Into<String>) -> RunError {
+    RunError::new(ExitCode::Usage, message)
+}
+
+/// Where standard input is kept until it was read twice: beside the output, which has to have room
+/// anyway.
+fn scratch_folder(output: &Path) -> PathBuf {
+    if output.as_os_str() == DASH {
+        return std::env::temp_dir();
+    }
+    let parent = output
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty() && p.is_dir());
+    parent.map_or_else(std::env::temp_dir, Path::to_owned)
+}
+
+fn output_format(args: &ConvertArgs, output: &Path) -> Result<Format, RunError> {
+    if let Some(format) = args.to {
+        return Ok(format_of(format));
+    }
+    let name = output.to_string_lossy();
+    Format::from_name(&name).ok_or_else(|| {
+        usage(format!(
+            "{name}: the name does not tell the format to write"
+        ))
+        .with_help("give --to csv, csv.gz, csv.sz or parquet")
+    })
+}
+
+fn format_of(format: FileFormat) -> Format {
+    match format {
+        FileFormat::Csv => Format::Csv,
+        FileFormat::CsvGz => Format::CsvGz,
+        FileFormat::CsvSz => Format::CsvSz,
+        FileFormat::Parquet => Format::Parquet,
+    }
+}
+
+fn open_inputs(
+    paths: &[PathBuf],
+    from: Option<FileFormat>,
+    scratch: &Path,
+) -> Result<Vec<Input>, RunError> {
+    let compression = match from {
+        Some(FileFormat::Parquet) => {
+            return Err(usage(
+                "Parquet can be written and inspected, and not read by `convert` in this version",
+            ));
+        }
+        Some(FileFormat::CsvGz) => Some(Compression::Gzip),
+        Some(FileFormat::CsvSz) => Some(Compression::SnappyFramed),
+        Some(FileFormat::Csv) => Some(Compression::None),
+        None => None,
+    };
+    let mut inputs = Vec::new();
+    for path in paths {
+        if path.as_os_str() == DASH {
+            let stdin = Box::new(std::io::stdin());
+            inputs.push(Input::spilled(
+                DASH,
+                compression.unwrap_or(Compression::None),
+                stdin,
+                scratch,
+            )?);
+            continue;
+        }
+        if path.extension().is_some_and(|e| e == "parquet") {
+            return Err(usage(format!(
+                "{}: Parquet can be written and inspected, and not read by `convert` in this version",
+                path.display()
+            )));
+        }
+        let mut input = Input::file(path);
+        input.compression = compression.unwrap_or(input.compression);
+        inputs.push(input);
+    }
+    Ok(inputs)
+}
+
+fn job(
+    args: &ConvertArgs,
+    inputs: Vec<Input>,
+    output: &Path,
+    to: Format,
+) -> Result<ConvertJob, RunError> {
+    let sample = head(inputs.first())?;
+    let mut options = ScanOptions {
+        dialect: dialect_of(&args.csv, &sample),
+        null_tokens: args.csv.null.clone(),
+        threads: threads(args.csv.threads),
+        limit_rows: args.limit_rows,
+        on_bad_row: match args.on_bad_row {
+            OnBadRow::Fail => TabularOnBadRow::Fail,
+            OnBadRow::Quarantine => TabularOnBadRow::Quarantine {
+                max_ratio: None,
+                max_rows: None,
+            },
+        },
+        ..ScanOptions::default()
+    };
+    options.max_record = args.csv.max_record.unwrap_or(options.max_record);
+    options.typing = typing(args, &inputs, &options, to)?;
+    let mut job = ConvertJob::new(inputs, to, target(args, output));
+    job.options = options;
+    job.overwrite = args.overwrite;
+    job.canonical = args.canonical;
+    job.output_header = args.output_header == YesNo::Yes;
+    job.select = (!args.select.is_empty()).then(|| args.select.clone());
+    job.drop.clone_from(&args.drop);
+    job.rename = args.rename.iter().cloned().collect();
+    job.max_rows = args.max_rows;
+    job.max_bytes = args.max_bytes;
+    job.row_group_rows = args.row_group_rows.and_then(|n| usize::try_from(n).ok());
+    job.compression = match args.compression {
+        Codec::Snappy => ParquetCompression::Snappy,
+        Codec::None => ParquetCompression::None,
+    };
+    job.bad_rows.clone_from(&args.bad_rows);
+    Ok(job)
+}
+
+/// A folder if it ends with a slash, is one, or is to be cut into parts.
+fn target(args: &ConvertArgs, output: &Path) -> Target {
+    if output.as_os_str() == DASH {
+        return Target::Writer(Box::new(std::io::stdout()));
+    }
+    let slash = output.to_string_lossy().ends_with('/');
+    let cut = args.max_bytes.is_some() || args.max_rows.is_some();
+    if slash || cut || output.is_dir() {
+        Target::Folder(output.to_owned())
+    } else {
+        Target::File(output.to_owned())
+    }
+}
+
+/// `--columns` and `--type`: types that are given hold for every cell, the others are found over
+/// the whole input first.
+fn typing(
+    args: &ConvertArgs,
+    inputs: &[Input],
+    options: &ScanOptions,
+    to: Format,
+) -> Result<Typing, RunError> {
+    let general = match args.columns {
+        Columns::Infer => Typing::Infer,
+        Columns::Text => Typing::Text,
+    };
+    if args.types.is_empty() {
+        return Ok(general);
+    }
+    if to != Format::Parquet {
+        return Err(usage(
+            "--type gives a column of Parquet its type; CSV has none",
+        ));
+    }
+    let options = ScanOptions {
+        typing: general,
+        ..options.clone()
+    };
+    let mut schema: Schema = scan(inputs, &options, &())?.schema;
+    for (name, text) in &args.types {
+        let column_type: ColumnType = serde_json::from_value(json!(text)).map_err(|_| {
+            usage(format!("--type {name}={text}: no such type")).with_help(
+                "types are int64, float64, boolean, date, timestamp, timestamp_utc, string",
+            )
+        })?;
+        let column = schema.columns.iter_mut().find(|c| c.name == *name);
+        let column =
+            column.ok_or_else(|| usage(format!("--type {name}: the input has no such column")))?;
+        *column = Column {
+            null_tokens: column.null_tokens.clone(),
+            ..Column::new(name.clone(), column_type)
+        };
+    }
+    Ok(Typing::Contract(schema))
+}
+
+/// How much of an input the dialect is guessed from.
+const SAMPLE_BYTES: u64 = 256 * 1024;
+
+fn head(input: Option<&Input>) -> Result<Vec<u8>, RunError> {
+    let Some(input) = input else {
+        return Ok(Vec::new());
+    };
+    let failed = |action| {
+        move |source| gristmill_tabular::TabularError::Io {
+            path: input.name.clone().into(),
+            action,
+            source,
+        }
+    };
+    let reader = (input.open)().map_err(failed("open"))?;
+    let mut sample = Vec::new();
+    decompress(input.compression, reader)
+        .take(SAMPLE_BYTES)
+        .read_to_end(&mut sample)
+        .map_err(failed("read"))?;
+    Ok(sample)
+}
+
+/// The beginning of a file's text.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn read_sample(path: &Path) -> Result<Vec<u8>, RunError> {
+    head(Some(&Input::file(path)))
+}
+
+/// The dialect: what was given, completed by what the data shows.
+pub(crate) fn dialect_of(args: &CsvArgs, sample: &[u8]) -> Dialect {
+    let guess = sniff_dialect(sample).dialect;
+    Dialect {
+        delimiter: args.delimiter.unwrap_or(guess.delimiter),
+        quote: args.quote.unwrap_or(guess.quote),
+        escape: args.escape,
+        comment: args.comment,
+        header: match args.header {
+            Header::Yes => true,
+            Header::No => false,
+            Header::Auto => guess.header,
+        },
+    }
+}
+
+fn answer(
+    printer: &Printer,
+    args: &ConvertArgs,
+    output: &Path,
+    done: &Converted,
+    seconds: f64,
+    streamed: bool,
+) {
+    let quarantined: u64 = done.quarantined.values().sum();
+    let value = json!({
+        "status": ExitCode::Success.status(),
+        "exit": ExitCode::Success.number(),
+        "rows": { "source": done.rows_source, "quarantined": quarantined, "written": done.rows },
+        "quarantine": done.quarantined,
+        "output": { "path": output, "files": done.files.iter().map(|f| &f.path).collect::<Vec<_>>(), "rows": done.rows },
+        "schema": done.schema,
+        "seconds": seconds,
+        "error": null,
+    });
+    let mut text = String::new();
+    if !streamed {
+        let files = if done.files.len() == 1 {
+            String::new()
+        } else {
+            format!(" in {} files", done.files.len())
+        };
+        text = format!(
+            "{} rows{files} to {} in {seconds:.2} s\n",
+            grouped(done.rows),
+            output.display()
+        );
+        if quarantined > 0 {
+            let place = args.bad_rows.as_ref().map_or_else(
+                || "; --bad-rows FILE keeps them".to_owned(),
+                |file| format!(", kept in {}", file.display()),
+            );
+            text.push_str(&format!(
+                "{} bad rows set aside{place}\n",
+                grouped(quarantined)
+            ));
+        }
+    }
+    printer.answer(&text, &value);
+}
+
+/// Progress of a conversion, shown as the one stage that it is.
+struct Bar {
+    view: Arc<View>,
+}
+
+impl Bar {
+    fn new(global: &Global) -> Self {
+        let view = Arc::new(View::new(global));
+        view.emit(&gristmill_runner::Event::StageStarted {
+            stage: Stage::Shards,
+            total_bytes: None,
+            total_rows: None,
+        });
+        Self { view }
+    }
+}
+
+impl Progress for Bar {
+    fn advance(&self, rows: u64, bytes: u64) {
+        self.view.emit(&gristmill_runner::Event::Advanced {
+            stage: Stage::Shards,
+            rows,
+            bytes,
+        });
+    }
+}

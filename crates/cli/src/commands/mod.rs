@@ -1,0 +1,52 @@
+//! The verbs: each takes its arguments and gives an exit code.
+
+mod container;
+mod convert;
+mod inspect;
+mod local;
+mod plan;
+mod run;
+mod schema;
+mod status;
+mod validate;
+
+use std::num::NonZero;
+
+use gristmill_runner::{ExitCode, RunError};
+
+use crate::answer::Printer;
+use crate::args::{Cli, Command};
+
+/// Calls the verb.
+pub(crate) fn dispatch(cli: Cli, printer: &Printer) -> ExitCode {
+    let global = cli.global;
+    let done = match cli.command {
+        Command::Run(args) => run::run(&global, args, printer),
+        Command::Resume(args) => run::resume(&global, args, printer),
+        Command::Validate(args) => validate::validate(&args, printer),
+        Command::Plan(args) => plan::plan(args, printer),
+        Command::Status(args) => status::status(&args, printer),
+        Command::Convert(args) => convert::convert(&global, &args, printer),
+        Command::Inspect(args) => inspect::inspect(&args, printer),
+        Command::Local(args) => local::local(args, printer),
+        Command::Schema => schema::schema(printer),
+        Command::Container(args) => container::container(&args),
+    };
+    done.unwrap_or_else(|error| printer.failure(&error))
+}
+
+/// Worker threads: as asked for, or one a core.
+fn threads(asked: Option<u16>) -> usize {
+    asked.map_or_else(
+        || std::thread::available_parallelism().map_or(1, NonZero::get),
+        usize::from,
+    )
+}
+
+/// A runtime for the network.
+fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| RunError::new(ExitCode::Failure, format!("cannot start threads: {e}")))
+}

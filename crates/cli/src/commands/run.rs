@@ -1,0 +1,179 @@
+//! `run` and `resume`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use gristmill_runner::{
+    Cancel, EventSink, ExitCode, PipelineText, RunError, RunRequest, RunResult, resume_request,
+};
+use jiff::Timestamp;
+
+use crate::answer::Printer;
+use crate::args::{Global, PipelineInputs, ResumeArgs, RunArgs, WorkArgs};
+use crate::commands::{runtime, threads};
+use crate::signals;
+use crate::summary::summary;
+use crate::view::View;
+
+pub(crate) fn run(global: &Global, args: RunArgs, printer: &Printer) -> Result<ExitCode, RunError> {
+    let request = RunRequest {
+        run_key: args.run_key,
+        fresh: args.fresh,
+        overwrite: args.overwrite,
+        ..request(&args.file, args.inputs, &args.work)?
+    };
+    carry_out(global, &request, printer)
+}
+
+pub(crate) fn resume(
+    global: &Global,
+    args: ResumeArgs,
+    printer: &Printer,
+) -> Result<ExitCode, RunError> {
+    let nothing = PipelineText {
+        path: String::new(),
+        text: String::new(),
+    };
+    let inputs = PipelineInputs {
+        param: Vec::new(),
+        local: false,
+        local_map: Vec::new(),
+        limit_rows: None,
+    };
+    let template = RunRequest {
+        overwrite: args.overwrite,
+        ..of_text(nothing, inputs, &args.work)?
+    };
+    let request = resume_request(&args.work.work_dir, &args.run, template)?;
+    carry_out(global, &request, printer)
+}
+
+fn carry_out(
+    global: &Global,
+    request: &RunRequest,
+    printer: &Printer,
+) -> Result<ExitCode, RunError> {
+    let view = Arc::new(View::new(global));
+    let sink: Arc<dyn EventSink> = Arc::clone(&view) as Arc<dyn EventSink>;
+    let runtime = runtime()?;
+    let result = runtime.block_on(async {
+        let cancel = Cancel::default();
+        signals::listen(&cancel);
+        gristmill_runner::run(request, sink, cancel).await
+    });
+    // A blocking thread that still reads must not hold the process up.
+    runtime.shutdown_background();
+    view.clear();
+    print(&result, printer)
+}
+
+fn print(result: &RunResult, printer: &Printer) -> Result<ExitCode, RunError> {
+    let exit = ExitCode::from_number(result.exit).unwrap_or(ExitCode::Failure);
+    if let Some(error) = &result.error {
+        printer.explain_record(exit, error);
+    }
+    let value = serde_json::to_value(result).map_err(|e| RunError::bug(e.to_string()))?;
+    let text = if exit == ExitCode::Success {
+        summary(result)
+    } else {
+        String::new()
+    };
+    printer.answer(&text, &value);
+    Ok(exit)
+}
+
+/// A request for a pipeline file.
+///
+/// # Errors
+/// `NoInput`, when the file cannot be read.
+pub(crate) fn request(
+    file: &Path,
+    inputs: PipelineInputs,
+    work: &WorkArgs,
+) -> Result<RunRequest, RunError> {
+    of_text(read_pipeline(file)?, inputs, work)
+}
+
+/// A pipeline file is small; one above this is something else.
+const MAX_PIPELINE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The text of a pipeline file, and its path as given.
+///
+/// # Errors
+/// `NoInput`, when it cannot be read; `Pipeline`, when it is too large or not UTF-8.
+pub(crate) fn read_pipeline(file: &Path) -> Result<PipelineText, RunError> {
+    let unreadable = |e: std::io::Error| {
+        RunError::new(
+            ExitCode::NoInput,
+            format!("cannot read the pipeline {}: {e}", file.display()),
+        )
+        .with_help("give the path of a pipeline file, such as pipelines/nightly-scoring.yaml")
+    };
+    let size = std::fs::metadata(file).map_err(unreadable)?.len();
+    if size > MAX_PIPELINE_BYTES {
+        return Err(RunError::new(
+            ExitCode::Pipeline,
+            format!(
+                "{}: {size} bytes are more than a pipeline file may have ({MAX_PIPELINE_BYTES})",
+                file.display()
+            ),
+        ));
+    }
+    let bytes = std::fs::read(file).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        RunError::new(
+            ExitCode::Pipeline,
+            format!("{}: not UTF-8 at byte {at}", file.display()),
+        )
+    })?;
+    Ok(PipelineText {
+        path: file.display().to_string(),
+        text,
+    })
+}
+
+fn of_text(
+    file: PipelineText,
+    inputs: PipelineInputs,
+    work: &WorkArgs,
+) -> Result<RunRequest, RunError> {
+    let program = std::env::current_exe().map_err(|e| {
+        RunError::new(
+            ExitCode::Failure,
+            format!("cannot find the program's own file: {e}"),
+        )
+    })?;
+    Ok(RunRequest {
+        file,
+        params: unique(inputs.param)?,
+        run_key: None,
+        resume: None,
+        fresh: false,
+        overwrite: false,
+        limit_rows: inputs.limit_rows,
+        work_dir: work.work_dir.clone(),
+        local: inputs.local,
+        program,
+        local_map: inputs.local_map,
+        threads: threads(work.threads),
+        now: Timestamp::now(),
+        env: std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+            .collect(),
+    })
+}
+
+fn unique(given: Vec<(String, String)>) -> Result<BTreeMap<String, String>, RunError> {
+    let mut params = BTreeMap::new();
+    for (name, value) in given {
+        if params.insert(name.clone(), value).is_some() {
+            return Err(RunError::new(
+                ExitCode::Usage,
+                format!("parameter {name:?} is given twice"),
+            ));
+        }
+    }
+    Ok(params)
+}

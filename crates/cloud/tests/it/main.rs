@@ -1,0 +1,10 @@
+//! The whole crate against a server that speaks the wire and misbehaves as scripted.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod downloads;
+mod environment;
+mod jobs;
+mod listings;
+mod secrets;
+mod uploads;
+mod wire;

@@ -1,0 +1,167 @@
+//! Which objects a job reads, and where the output of each goes.
+
+use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
+
+use super::request::TransformJobRequest;
+use crate::config::OutputLayout;
+use crate::store::{ObjectStore, StoreError};
+
+/// A manifest is held in memory.
+const MAX_MANIFEST_BYTES: u64 = 64 << 20;
+/// Keys of one page of a listing.
+const PAGE: usize = 1000;
+
+/// `s3://bucket/key`; the key may be empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+}
+
+impl Place {
+    /// The checks of the request have seen the scheme; `https://bucket/key` is read alike.
+    pub(crate) fn parse(uri: &str) -> Option<Self> {
+        let rest = uri
+            .strip_prefix("s3://")
+            .or_else(|| uri.strip_prefix("https://"))?;
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        (!bucket.is_empty()).then(|| Self {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+        })
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.bucket, self.key)
+    }
+}
+
+/// One object to transform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InputObject {
+    pub(crate) source: Place,
+    pub(crate) output: Place,
+}
+
+/// Lists the inputs, by key. The error is a FailureReason.
+pub(crate) async fn list(
+    store: &ObjectStore,
+    request: &TransformJobRequest,
+    layout: OutputLayout,
+) -> Result<Vec<InputObject>, String> {
+    let source = request
+        .transform_input
+        .as_ref()
+        .and_then(|i| i.data_source.as_ref());
+    let source = source
+        .and_then(|s| s.s3_data_source.clone())
+        .unwrap_or_default();
+    let uri = source.s3_uri.unwrap_or_default();
+    let place = Place::parse(&uri).ok_or_else(|| format!("ClientError: '{uri}' is no S3 URI"))?;
+    let output = request
+        .transform_output
+        .as_ref()
+        .and_then(|o| o.s3_output_path.as_deref());
+    let output = output
+        .and_then(Place::parse)
+        .ok_or("ClientError: the output path is no S3 URI")?;
+    let mut found = match source.s3_data_type.as_deref() {
+        Some("ManifestFile") => manifest(store, &place).await?,
+        _ => prefix(store, &place)?,
+    };
+    found.sort_by(|a, b| a.0.key.cmp(&b.0.key));
+    if found.is_empty() {
+        return Err(format!(
+            "ClientError: No S3 objects found under S3 URL \"{uri}\" given in input data source. \
+             Please ensure that the bucket exists in the selected region, and that objects exist \
+             under that S3 prefix."
+        ));
+    }
+    let objects = found.into_iter().map(|(source, relative)| InputObject {
+        output: output_of(&output, &relative, layout),
+        source,
+    });
+    Ok(objects.collect())
+}
+
+/// All keys that start with the prefix, which is a literal start and no folder. With each the part
+/// of the key after the prefix's last slash.
+fn prefix(store: &ObjectStore, place: &Place) -> Result<Vec<(Place, String)>, String> {
+    let folder = place.key.rfind('/').map_or(0, |at| at + 1);
+    let mut found = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = match store.list(&place.bucket, &place.key, after.as_deref(), PAGE) {
+            Ok(page) => page,
+            // A bucket that is not there has no objects: one message for both.
+            Err(StoreError::NoSuchBucket { .. }) => return Ok(found),
+            Err(error) => return Err(format!("InternalServerError: {error}")),
+        };
+        let Some(last) = page.last() else {
+            return Ok(found);
+        };
+        after = Some(last.key.clone());
+        for object in &page {
+            // "Folders" made by consoles are empty objects whose key ends in a slash.
+            if !object.key.ends_with('/') {
+                let source = Place {
+                    bucket: place.bucket.clone(),
+                    key: object.key.clone(),
+                };
+                found.push((source, object.key[folder..].to_owned()));
+            }
+        }
+    }
+}
+
+/// `[{"prefix": "s3://b/p/"}, "relative", …]`: prefix and entry are simply put together.
+async fn manifest(store: &ObjectStore, place: &Place) -> Result<Vec<(Place, String)>, String> {
+    let bad = |why: &str| format!("ClientError: the manifest s3://{place} cannot be used: {why}");
+    let (info, mut file) = store
+        .get(&place.bucket, &place.key)
+        .await
+        .map_err(|e| bad(&e.to_string()))?;
+    if info.size > MAX_MANIFEST_BYTES {
+        return Err(bad(&format!(
+            "{} bytes, expected at most {MAX_MANIFEST_BYTES}",
+            info.size
+        )));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)
+        .await
+        .map_err(|e| bad(&e.to_string()))?;
+    let entries: Vec<Value> = serde_json::from_slice(&bytes).map_err(|e| bad(&e.to_string()))?;
+    let (first, rest) = entries
+        .split_first()
+        .ok_or_else(|| bad("the list is empty"))?;
+    let prefix = first.get("prefix").and_then(Value::as_str);
+    let prefix = prefix.ok_or_else(|| bad("the first entry must be an object with 'prefix'"))?;
+    rest.iter()
+        .enumerate()
+        .map(|(index, entry)| {
+            let relative = entry
+                .as_str()
+                .ok_or_else(|| bad(&format!("entry {} is no text", index + 1)))?;
+            let uri = format!("{prefix}{relative}");
+            let source = Place::parse(&uri).ok_or_else(|| bad(&format!("'{uri}' is no S3 URI")))?;
+            Ok((source, relative.to_owned()))
+        })
+        .collect()
+}
+
+fn output_of(output: &Place, relative: &str, layout: OutputLayout) -> Place {
+    let name = match layout {
+        OutputLayout::Nested => relative.trim_start_matches('/'),
+        OutputLayout::Flat => relative.rsplit('/').next().unwrap_or(relative),
+    };
+    let folder = output.key.trim_end_matches('/');
+    let slash = if folder.is_empty() { "" } else { "/" };
+    Place {
+        bucket: output.bucket.clone(),
+        key: format!("{folder}{slash}{name}.out"),
+    }
+}

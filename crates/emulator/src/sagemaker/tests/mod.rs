@@ -1,0 +1,8 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod calls;
+mod engine;
+mod fake;
+mod harness;
+mod processes;
+mod splitting;

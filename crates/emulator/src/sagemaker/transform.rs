@@ -1,0 +1,261 @@
+//! One object through one container: cut, sent, put together in order.
+//!
+//! A thread cuts; at most two bodies wait. Requests are sent while others are under way, each under
+//! a permit of the container's `MaxConcurrentTransforms`; replies are written in order, and at most
+//! twice as many as may be under way wait for one before them. So memory is bounded by payload and
+//! concurrency, not by the object.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+use futures_util::StreamExt as _;
+use futures_util::future::OptionFuture;
+use futures_util::stream::FuturesOrdered;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::assemble::Output;
+use super::inputs::InputObject;
+use super::logs::LogStream;
+use super::settings::{Settings, Split};
+use super::split::{self, Cut, SplitError};
+use crate::config::EmptyObjects;
+use crate::containers::{Container, InvokeError, Payload};
+use crate::store::ObjectStore;
+
+/// Before the second try of an invocation; doubled for each further.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// An instance that is ready.
+pub(crate) struct Worker {
+    pub(crate) store: ObjectStore,
+    pub(crate) container: Container,
+    pub(crate) settings: Settings,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) data_log: LogStream,
+}
+
+/// Whose fault it was, as FailureReason tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Client,
+    Algorithm,
+}
+
+/// An object without output.
+#[derive(Debug)]
+pub(crate) struct FileFailure {
+    pub(crate) fault: Fault,
+    /// Lines of the data-log.
+    lines: Vec<String>,
+}
+
+impl FileFailure {
+    fn client(line: impl Into<String>) -> Self {
+        Self {
+            fault: Fault::Client,
+            lines: vec![line.into()],
+        }
+    }
+}
+
+impl From<SplitError> for FileFailure {
+    fn from(error: SplitError) -> Self {
+        Self::client(error.to_string())
+    }
+}
+
+impl From<InvokeError> for FileFailure {
+    fn from(error: InvokeError) -> Self {
+        let mut lines = vec![error.to_string()];
+        let (fault, detail) = match error {
+            InvokeError::Status { status, message } if (400..500).contains(&status) => {
+                (Fault::Client, message)
+            }
+            InvokeError::Status { message, .. } => (Fault::Algorithm, message),
+            InvokeError::NoResponse(why) => (Fault::Algorithm, why),
+        };
+        lines.extend([String::new(), "Message:".to_owned()]);
+        lines.extend(detail.lines().map(str::to_owned));
+        Self { fault, lines }
+    }
+}
+
+/// What an object came to.
+pub(crate) enum Transformed {
+    /// Its output is at the path that was given.
+    Written,
+    /// There is nothing to store.
+    Nothing,
+}
+
+impl Worker {
+    /// Transforms `input` into the file `path`; a failure is in the data-log already.
+    pub(crate) async fn transform(
+        &self,
+        input: &InputObject,
+        path: &Path,
+    ) -> Result<Transformed, Fault> {
+        self.try_transform(input, path).await.map_err(|failure| {
+            for line in &failure.lines {
+                self.data_log.driver(&format!("{}: {line}", input.source));
+            }
+            failure.fault
+        })
+    }
+
+    async fn try_transform(
+        &self,
+        input: &InputObject,
+        path: &Path,
+    ) -> Result<Transformed, FileFailure> {
+        let source = &input.source;
+        let opened = self.store.get(&source.bucket, &source.key).await;
+        let (info, file) = opened.map_err(|e| FileFailure::client(format!("ClientError: {e}")))?;
+        if info.size == 0 {
+            return self.empty(path).await;
+        }
+        let reader = self.reader(file.into_std().await);
+        let mut output = Output::create(path, &self.settings).await.map_err(disk)?;
+        match (self.settings.split, self.settings.max_payload) {
+            (Split::Whole | Split::Lines, None) => {
+                self.send_chunked(reader, path, &mut output).await?;
+            }
+            _ => self.send_bodies(reader, &mut output).await?,
+        }
+        output.finish().await.map_err(disk)?;
+        Ok(Transformed::Written)
+    }
+
+    async fn empty(&self, path: &Path) -> Result<Transformed, FileFailure> {
+        match self.settings.behaviour.empty_objects {
+            EmptyObjects::Skip => Ok(Transformed::Nothing),
+            EmptyObjects::EmptyOutput => {
+                let output = Output::create(path, &self.settings).await.map_err(disk)?;
+                output.finish().await.map_err(disk)?;
+                Ok(Transformed::Written)
+            }
+            EmptyObjects::Fail => Err(FileFailure::client("ClientError: the object is empty")),
+        }
+    }
+
+    fn reader(&self, file: std::fs::File) -> Box<dyn Read + Send> {
+        if self.settings.gzip {
+            Box::new(MultiGzDecoder::new(std::io::BufReader::new(file)))
+        } else {
+            Box::new(file)
+        }
+    }
+
+    async fn send_bodies(
+        &self,
+        reader: Box<dyn Read + Send>,
+        output: &mut Output,
+    ) -> Result<(), FileFailure> {
+        let mut bodies = self.cut(reader);
+        let mut replies = FuturesOrdered::new();
+        let mut more = true;
+        loop {
+            let room = more && replies.len() < 2 * self.settings.concurrency;
+            let next_body = OptionFuture::from(room.then(|| self.next_body(&mut bodies)));
+            tokio::select! {
+                biased;
+                Some(reply) = replies.next() => {
+                    let reply: Bytes = reply?;
+                    output.push(&reply).await.map_err(disk)?;
+                }
+                Some(body) = next_body => match body? {
+                    Some((body, permit)) => replies.push_back(self.invoke(Payload::Bytes(body), permit)),
+                    None => more = false,
+                },
+                else => return Ok(()),
+            }
+        }
+    }
+
+    /// A thread that cuts ahead. It ends when the receiver is dropped.
+    fn cut(&self, reader: Box<dyn Read + Send>) -> mpsc::Receiver<Result<Bytes, SplitError>> {
+        let cut = Cut {
+            split: self.settings.split,
+            limit: self.settings.max_payload,
+            blank_lines: self.settings.behaviour.blank_lines,
+        };
+        let (sender, receiver) = mpsc::channel(1);
+        tokio::task::spawn_blocking(move || {
+            let mut emit = |body: Vec<u8>| sender.blocking_send(Ok(body.into())).is_ok();
+            if let Err(error) = split::split(reader, cut, &mut emit) {
+                let _ = sender.blocking_send(Err(error));
+            }
+        });
+        receiver
+    }
+
+    /// The permit comes first: dropped in between, this loses no body.
+    async fn next_body(
+        &self,
+        bodies: &mut mpsc::Receiver<Result<Bytes, SplitError>>,
+    ) -> Result<Option<(Bytes, OwnedSemaphorePermit)>, FileFailure> {
+        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
+            return Ok(None);
+        };
+        match bodies.recv().await {
+            Some(body) => Ok(Some((body?, permit))),
+            None => Ok(None),
+        }
+    }
+
+    /// Without a limit on the payload the whole object is one request, streamed from disk so that a
+    /// retry can send it again.
+    async fn send_chunked(
+        &self,
+        mut reader: Box<dyn Read + Send>,
+        path: &Path,
+        output: &mut Output,
+    ) -> Result<(), FileFailure> {
+        let copy = path.with_extension("body");
+        let target = copy.clone();
+        let copied = tokio::task::spawn_blocking(move || {
+            std::io::copy(&mut reader, &mut std::fs::File::create(target)?)
+        });
+        let copied = copied
+            .await
+            .unwrap_or_else(|e| Err(std::io::Error::other(e)));
+        copied.map_err(SplitError::Read)?;
+        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
+            return Ok(());
+        };
+        let reply = self.invoke(Payload::Chunked(copy.clone()), permit).await?;
+        let _ = tokio::fs::remove_file(&copy).await;
+        output.push(&reply).await.map_err(disk)
+    }
+
+    /// One request with its retries. The permit is held until it is answered.
+    async fn invoke(
+        &self,
+        payload: Payload,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Bytes, FileFailure> {
+        let mut tries = 0;
+        let answer = loop {
+            match self
+                .container
+                .invoke(&self.settings.invocation, &payload)
+                .await
+            {
+                Ok(reply) => break Ok(reply),
+                Err(error) if tries >= self.settings.retries => break Err(error.into()),
+                Err(_) => tokio::time::sleep(RETRY_PAUSE * 2u32.pow(tries)).await,
+            }
+            tries += 1;
+        };
+        drop(permit);
+        answer
+    }
+}
+
+fn disk(error: std::io::Error) -> FileFailure {
+    FileFailure::client(format!("InternalServerError: {error}"))
+}

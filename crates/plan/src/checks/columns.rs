@@ -1,0 +1,249 @@
+//! Columns: named once, and only where they can be. Whether the input has them is seen in
+//! [`crate::draft`].
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use serde_json::Value;
+
+use super::View;
+use crate::params::date;
+use crate::problem::code;
+use crate::tree::shorten;
+
+pub(super) fn check(view: &mut View<'_>) {
+    let ids = unique(view, "prepare.id", "prepare.id");
+    let select = unique(view, "prepare.select", "prepare.select");
+    let drop = unique(view, "prepare.drop", "prepare.drop");
+    both(
+        view,
+        &ids,
+        &select,
+        "an id is kept out of the model's input: name it in one of them",
+    );
+    both(
+        view,
+        &ids,
+        &drop,
+        "an id is already kept out of the model's input",
+    );
+    rename(view, &drop);
+    dialect(view);
+    contract(view);
+    assemble(view);
+}
+
+/// A list of names: the first path of each. A name twice is a problem.
+fn unique<'a>(view: &mut View<'a>, path: &str, list: &str) -> BTreeMap<&'a str, String> {
+    let mut first = BTreeMap::new();
+    for (at, name) in view.texts(path) {
+        if first.contains_key(name) {
+            let message = format!("`{list}` names `{}` twice", shorten(name));
+            view.problem(&at, code::COLUMN, message, "");
+        } else {
+            first.insert(name, at);
+        }
+    }
+    first
+}
+
+fn both(view: &mut View<'_>, a: &BTreeMap<&str, String>, b: &BTreeMap<&str, String>, help: &str) {
+    for (name, at) in b.iter().filter(|(name, _)| a.contains_key(*name)) {
+        let list = |path: &str| path.split('[').next().unwrap_or_default().to_owned();
+        let other = a.get(name).map(|path| list(path)).unwrap_or_default();
+        let message = format!(
+            "`{}` is in both `{other}` and `{}`",
+            shorten(name),
+            list(at)
+        );
+        view.problem(at, code::COLUMN, message, help);
+    }
+}
+
+fn rename(view: &mut View<'_>, drop: &BTreeMap<&str, String>) {
+    let Some(map) = view.map("prepare.rename") else {
+        return;
+    };
+    let mut targets = BTreeMap::new();
+    for (from, to) in map {
+        let Some(to) = to.as_str() else { continue };
+        let at = format!("prepare.rename.{from}");
+        if let Some(other) = targets.insert(to, from) {
+            let message = format!("`prepare.rename`: both `{other}` and `{from}` become `{to}`");
+            view.problem(&at, code::COLUMN, message, "");
+        }
+        if drop.contains_key(from.as_str()) {
+            let message = format!("`prepare.rename`: `{from}` is dropped");
+            view.problem(&at, code::COLUMN, message, "remove it from one of them");
+        }
+    }
+}
+
+fn dialect(view: &mut View<'_>) {
+    let keys = ["delimiter", "quote", "escape", "comment"];
+    for (i, key) in keys.iter().enumerate() {
+        let path = format!("source.{key}");
+        let Some(byte) = view.number(&path) else {
+            continue;
+        };
+        let same = |other: &&&str| view.number(&format!("source.{other}")) == Some(byte);
+        if let Some(other) = keys[..i].iter().find(same) {
+            let message = format!("`source.{key}` and `source.{other}` are the same character");
+            view.problem(&path, code::CONFLICT, message, "");
+        }
+    }
+}
+
+fn contract(view: &mut View<'_>) {
+    let mut names = BTreeMap::new();
+    for (at, column) in view.items("source.columns") {
+        let name = column["name"].as_str().unwrap_or_default();
+        if !name.is_empty() && names.insert(name, ()).is_some() {
+            let message = format!("the contract names `{}` twice", shorten(name));
+            view.problem(&format!("{at}.name"), code::COLUMN, message, "");
+        }
+        let (min, max) = (column["min"].as_f64(), column["max"].as_f64());
+        if let (Some(min), Some(max)) = (min, max)
+            && min > max
+        {
+            let message = format!("`{name}`: `min` {min} is above `max` {max}");
+            view.problem(&format!("{at}.min"), code::CONFLICT, message, "");
+        }
+        let number = matches!(column["type"].as_str(), Some("int64" | "float64") | None);
+        for key in ["min", "max"] {
+            if !number && column.get(key).is_some() {
+                let message = format!("`{name}`: `{key}` is for numbers only");
+                view.problem(&format!("{at}.{key}"), code::CONFLICT, message, "");
+            }
+        }
+    }
+}
+
+fn assemble(view: &mut View<'_>) {
+    let mut names = BTreeMap::new();
+    let mut predictions = 0;
+    let mut holes = view.get("assemble.columns").is_none();
+    for (at, item) in view.items("assemble.columns") {
+        let name = item
+            .as_str()
+            .or_else(|| item["name"].as_str())
+            .unwrap_or_default();
+        if !name.is_empty() && names.insert(name, ()).is_some() {
+            let message = format!(
+                "`assemble.columns` has two columns called `{}`",
+                shorten(name)
+            );
+            view.problem(
+                &at,
+                code::COLUMN,
+                message,
+                "output columns need different names",
+            );
+        }
+        holes |= item.get("from").is_some_and(Value::is_null);
+        let from = item.as_str().or_else(|| item["from"].as_str());
+        predictions += usize::from(from.is_some_and(|from| prediction_index(from).is_some()));
+        if item.is_object() {
+            output_column(view, &at, item, name);
+        }
+    }
+    if !holes && predictions == 0 && view.has("assemble") && view.has("transform") {
+        let message = "`assemble.columns` takes nothing from the model's answers".to_owned();
+        let help = "add { name: score, from: \"prediction[0]\" }";
+        view.problem("assemble.columns", code::COLUMN, message, help);
+    }
+}
+
+fn output_column(view: &mut View<'_>, at: &str, item: &Value, name: &str) {
+    match (item.get("from"), item.get("value")) {
+        (Some(_), Some(_)) => {
+            let message = format!("`{name}` has both `from` and `value`");
+            view.problem(
+                &format!("{at}.value"),
+                code::CONFLICT,
+                message,
+                "keep one of them",
+            );
+        }
+        (None, None) => {
+            let message = format!("`{name}` has neither `from` nor `value`");
+            let help = "a source column by its name: { name: NEW, from: OLD }";
+            view.problem(at, code::MISSING_KEY, message, help);
+        }
+        (Some(from), None) => from_column(view, at, from, item, name),
+        (None, Some(value)) => constant(view, at, value, item, name),
+    }
+}
+
+fn from_column(view: &mut View<'_>, at: &str, from: &Value, item: &Value, name: &str) {
+    let Some(from) = from.as_str() else { return };
+    match prediction_index(from) {
+        Some(Ok(_)) => {}
+        Some(Err(())) => {
+            let message = format!("`{name}`: `from: {}` is not a prediction", shorten(from));
+            let help = "fields of an answer are counted from 0: \"prediction[0]\"";
+            view.problem(&format!("{at}.from"), code::BAD_VALUE, message, help);
+        }
+        None if item.get("type").is_some() => {
+            let message = format!("`{name}`: a source column keeps its type");
+            let help = "remove `type`; `source.columns` decides about types";
+            view.problem(&format!("{at}.type"), code::CONFLICT, message, help);
+        }
+        None => {}
+    }
+}
+
+fn constant(view: &mut View<'_>, at: &str, value: &Value, item: &Value, name: &str) {
+    let Some(wanted) = item["type"].as_str().filter(|_| !value.is_null()) else {
+        return;
+    };
+    let text = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
+    let fits = match wanted {
+        "int64" => text.parse::<i64>().is_ok(),
+        "float64" => text.parse::<f64>().is_ok(),
+        "boolean" => text.parse::<bool>().is_ok(),
+        "date" => date(&text).is_some(),
+        "timestamp" => text.parse::<DateTime>().is_ok(),
+        "timestamp_utc" => text.parse::<Timestamp>().is_ok(),
+        _ => true,
+    };
+    if !fits {
+        let message = format!(
+            "`{name}`: the value `{}` is not of type {wanted}",
+            shorten(&text)
+        );
+        view.problem(&format!("{at}.value"), code::BAD_VALUE, message, "");
+    }
+}
+
+/// The type of a constant where none is given.
+pub(crate) fn constant_type(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "boolean",
+        Value::Number(n) if n.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        _ => "string",
+    }
+}
+
+/// `prediction[3]` → `Some(Ok(3))`; something that is meant to be one → `Some(Err(()))`; a
+/// source column → `None`.
+pub(crate) fn prediction_index(from: &str) -> Option<Result<usize, ()>> {
+    let rest = from.trim().strip_prefix("prediction")?;
+    if !rest.is_empty() && !rest.starts_with(['[', '.', '(']) {
+        return None;
+    }
+    let index = rest
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let digits = index.filter(|i| !i.is_empty() && i.bytes().all(|b| b.is_ascii_digit()));
+    Some(
+        digits
+            .and_then(|i| i.parse::<u16>().ok())
+            .map(usize::from)
+            .ok_or(()),
+    )
+}

@@ -1,0 +1,255 @@
+//! A spec and what was found to a plan.
+
+use crate::launch::{self, JobInput, RunFacts, TransformRequest};
+use crate::limits::{KNOWN_FAMILIES, Limits};
+use crate::plan::{Estimate, InputFile, Inventory, Plan, Roles, Sample, SourcePlan};
+use crate::problem::{Problem, Problems, code};
+use crate::spec::{AssembleWith, BatchStrategy, ColumnFrom, Model, Spec, SplitType, Transform};
+use crate::template::nearest;
+use crate::tree::shorten;
+
+/// What a run of this spec over these inputs does. Pure: the same in, the same out.
+///
+/// # Errors
+/// Every column that the file names and the input does not have, with its place.
+pub fn draft(spec: &Spec, inventory: &Inventory, sample: &Sample) -> Result<Plan, Problems> {
+    let columns = roles(spec, &sample.columns)?;
+    let payload = spec.transform.as_ref().map(|t| t.max_payload_in_mb);
+    let estimate = estimate(spec, inventory, sample, &columns);
+    Ok(Plan {
+        name: spec.name.clone(),
+        params: spec.params.clone(),
+        work: spec.work.clone(),
+        source: source(spec, inventory, sample),
+        prepare: spec.prepare.clone(),
+        columns,
+        shards: spec.shards.clone(),
+        max_record_bytes: payload.and_then(Limits::payload_bytes),
+        transform: spec.transform.clone(),
+        assemble: spec.assemble.clone(),
+        local: spec.local.as_ref().map(|local| local.model.clone()),
+        base: spec.base.clone(),
+        estimate,
+        request: request(spec),
+        warnings: spec
+            .transform
+            .as_ref()
+            .map_or_else(Vec::new, |t| warnings(t, &estimate)),
+    })
+}
+
+fn source(spec: &Spec, inventory: &Inventory, sample: &Sample) -> SourcePlan {
+    let source = &spec.source;
+    SourcePlan {
+        uri: source.uri.clone(),
+        inputs: inventory.inputs.clone(),
+        bytes: total(&inventory.inputs),
+        columns: source.columns.clone(),
+        dialect: sample.dialect,
+        null_tokens: source.null_tokens.clone(),
+        max_record: source.max_record,
+        on_bad_row: source.on_bad_row,
+        on_empty: source.on_empty,
+        limit_rows: inventory.limit_rows,
+    }
+}
+
+fn total(inputs: &[InputFile]) -> u64 {
+    inputs
+        .iter()
+        .fold(0, |sum, input| sum.saturating_add(input.size))
+}
+
+fn roles(spec: &Spec, names: &[String]) -> Result<Roles, Problems> {
+    let prepare = &spec.prepare;
+    let mut problems = missing(spec, names);
+    let taken = |name: &&String| !prepare.id.contains(name) && !prepare.drop.contains(name);
+    let shards: Vec<String> = match &prepare.select {
+        Some(select) => select.clone(),
+        None => names.iter().filter(taken).cloned().collect(),
+    };
+    if shards.is_empty() {
+        let place = spec.places.of("prepare");
+        let message = "no column is left: all of the input's are in `prepare.id` or `drop`";
+        problems.push(Problem::new(place, code::COLUMN, message));
+    }
+    if !problems.is_empty() {
+        return Err(Problems(problems).sorted());
+    }
+    let mut carried = prepare.id.clone();
+    for column in spec.assemble.iter().flat_map(|assemble| &assemble.columns) {
+        if let ColumnFrom::Source { column } = &column.from
+            && !carried.contains(column)
+        {
+            carried.push(column.clone());
+        }
+    }
+    let never = |name: &&String| !shards.contains(name) && !carried.contains(name);
+    let never_sent = names.iter().filter(never).cloned().collect();
+    Ok(Roles {
+        shards,
+        ids: prepare.id.clone(),
+        carried,
+        never_sent,
+    })
+}
+
+/// A problem for each name that the input does not have.
+fn missing(spec: &Spec, names: &[String]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (path, name) in named(spec) {
+        if names.iter().any(|known| known == name) {
+            continue;
+        }
+        let message = format!("the input has no column `{}`", shorten(name));
+        let help = match nearest(name, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it has {}", shorten(&names.join(", "))),
+        };
+        let place = spec.places.of(&path);
+        problems.push(Problem::new(place, code::NO_SUCH_COLUMN, message).help(help));
+    }
+    problems
+}
+
+/// Every source column that the file names, with its path there.
+fn named(spec: &Spec) -> Vec<(String, &str)> {
+    let prepare = &spec.prepare;
+    let mut named = Vec::new();
+    let lists = [
+        ("prepare.id", prepare.id.as_slice()),
+        (
+            "prepare.select",
+            prepare.select.as_deref().unwrap_or_default(),
+        ),
+        ("prepare.drop", prepare.drop.as_slice()),
+    ];
+    for (path, list) in lists {
+        named.extend(
+            list.iter()
+                .enumerate()
+                .map(|(i, name)| (format!("{path}[{i}]"), name.as_str())),
+        );
+    }
+    named.extend(
+        prepare
+            .rename
+            .keys()
+            .map(|name| (format!("prepare.rename.{name}"), name.as_str())),
+    );
+    let columns = spec
+        .assemble
+        .iter()
+        .flat_map(|assemble| assemble.columns.iter().enumerate());
+    for (i, column) in columns {
+        if let ColumnFrom::Source { column } = &column.from
+            && !prepare.id.contains(column)
+        {
+            named.push((format!("assemble.columns[{i}].from"), column.as_str()));
+        }
+    }
+    named
+}
+
+fn estimate(spec: &Spec, inventory: &Inventory, sample: &Sample, columns: &Roles) -> Estimate {
+    let stored = u128::from(sample.stored_bytes.max(1));
+    let rows = u128::from(total(&inventory.inputs)) * u128::from(sample.rows) / stored;
+    let rows = u64::try_from(rows)
+        .unwrap_or(u64::MAX)
+        .min(inventory.limit_rows.unwrap_or(u64::MAX));
+    let share =
+        |bytes: u128| bytes * columns.shards.len() as u128 / sample.columns.len().max(1) as u128;
+    let bytes = u128::from(rows) * share(u128::from(sample.bytes)) / u128::from(sample.rows.max(1));
+    let shard_bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    let by = |total: u64, each: Option<u64>| each.map_or(1, |each| total.div_ceil(each.max(1)));
+    let shards = by(shard_bytes, spec.shards.max_bytes)
+        .max(by(rows, spec.shards.max_rows))
+        .min(rows);
+    let instances = spec.transform.as_ref().map_or(0, |t| t.instance_count);
+    let busy = instances.min(u32::try_from(shards).unwrap_or(u32::MAX));
+    Estimate {
+        rows,
+        shard_bytes,
+        shards,
+        requests: spec
+            .transform
+            .as_ref()
+            .map_or(0, |t| requests(t, rows, shards, shard_bytes)),
+        instances_busy: busy,
+        instances_idle: instances - busy,
+    }
+}
+
+fn requests(transform: &Transform, rows: u64, shards: u64, bytes: u64) -> u64 {
+    match (transform.split_type, transform.batch_strategy) {
+        (SplitType::None, _) => shards,
+        (_, Some(BatchStrategy::SingleRecord)) => rows,
+        _ => {
+            let payload = Limits::payload_bytes(transform.max_payload_in_mb).unwrap_or(u64::MAX);
+            shards.max(bytes.div_ceil(payload))
+        }
+    }
+}
+
+/// The request with `<…>` in place of what only a run knows.
+fn request(spec: &Spec) -> Option<TransformRequest> {
+    let transform = spec.transform.as_ref()?;
+    let work = spec
+        .work
+        .as_ref()
+        .map(|work| work.uri.as_str())
+        .unwrap_or_default();
+    let model_name = match &transform.model {
+        Model::Named(name) => name.clone(),
+        Model::Defined(_) => "<created for the run>".into(),
+    };
+    let run = RunFacts {
+        run_id: "<run id>".into(),
+        work_uri: work.to_owned(),
+        fingerprint: "<fingerprint>".into(),
+        attempt: 1,
+        model_name,
+        input: JobInput::Manifest(format!("{work}<run id>/<manifest>")),
+        output: format!("{work}<run id>/<output>/"),
+    };
+    let job = format!(
+        "{}-<hash>-a1",
+        launch::api_name(&spec.name, launch::NAME_IN_JOB)
+    );
+    Some(launch::request(transform, job, &run))
+}
+
+fn warnings(transform: &Transform, estimate: &Estimate) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let family = transform
+        .instance_type
+        .split('.')
+        .nth(1)
+        .unwrap_or_default();
+    if !KNOWN_FAMILIES.contains(&family) {
+        warnings.push(format!(
+            "instance_type {}: the family {family} is not among those known for transform jobs",
+            transform.instance_type
+        ));
+    }
+    if estimate.instances_idle > 0 {
+        warnings.push(format!(
+            "{} of {} instances would be paid for doing nothing: about {} shards for them all",
+            estimate.instances_idle, transform.instance_count, estimate.shards
+        ));
+    }
+    if transform.max_payload_in_mb == 0 {
+        warnings.push(
+            "max_payload_in_mb: 0 sends requests in chunks; AWS's built-in algorithms refuse them"
+                .into(),
+        );
+    }
+    if transform.split_type == SplitType::Line && transform.assemble_with == AssembleWith::None {
+        warnings.push(
+            "split_type line with assemble_with none: a container that does not end its answers \
+             with a newline glues rows together, which fails the count of rows"
+                .into(),
+        );
+    }
+    warnings
+}

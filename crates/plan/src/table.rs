@@ -1,0 +1,836 @@
+//! The one table of keys: what a pipeline file may hold. The walker, the JSON Schema and the
+//! reference of keys all come from it, so that they cannot disagree.
+
+use crate::limits;
+
+/// One key of a mapping.
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    /// One or two sentences, for people.
+    pub(crate) doc: &'static str,
+    pub(crate) kind: &'static Kind,
+    pub(crate) required: bool,
+    /// JSON of the value that stands where the file says nothing, if it is a constant.
+    pub(crate) default: Option<&'static str>,
+}
+
+/// What a value must be.
+pub(crate) enum Kind {
+    /// A string that a rule accepts.
+    Text(Rule),
+    /// An integer within bounds, both included.
+    Int(i64, i64),
+    /// A number within bounds, both included.
+    Float(f64, f64),
+    Bool,
+    /// Bytes: `45MB`, `45MiB` or an integer, at least 1. Becomes an integer.
+    Size,
+    /// Seconds: `2h`, `90s` or an integer, at least 1. Becomes an integer.
+    Duration,
+    /// One ASCII character. Becomes its code.
+    Byte,
+    /// Any string, number or boolean.
+    Scalar,
+    /// One of a few words. Becomes [`Word::value`].
+    Enum(&'static [Word]),
+    /// A list with at least so many items.
+    List(&'static Kind, usize),
+    /// Known keys only.
+    Map(&'static Map),
+    /// Keys of the user's, values all alike.
+    Dict(&'static Kind),
+    /// By shape: a scalar, a list or a mapping.
+    AnyOf(&'static [&'static Kind]),
+}
+
+/// A mapping with known keys.
+pub(crate) struct Map {
+    pub(crate) keys: &'static [Key],
+    /// Exactly one of the keys must be there.
+    pub(crate) exactly_one: bool,
+}
+
+/// One word of an enum.
+pub(crate) struct Word {
+    /// As written in the file.
+    pub(crate) name: &'static str,
+    /// The API's spelling, also accepted.
+    pub(crate) api: Option<&'static str>,
+    /// As [`crate::spec`] deserialises it.
+    pub(crate) value: &'static str,
+}
+
+/// What a text must satisfy.
+pub(crate) struct Rule {
+    /// What is wrong with it, as the end of a sentence.
+    pub(crate) check: fn(&str) -> Result<(), String>,
+    /// The same as a regular expression (ECMA 262), where it can be said so, for editors.
+    pub(crate) pattern: Option<&'static str>,
+    /// Whether templates are rendered in it.
+    pub(crate) templates: bool,
+}
+
+const fn key(name: &'static str, kind: &'static Kind, doc: &'static str) -> Key {
+    Key {
+        name,
+        doc,
+        kind,
+        required: false,
+        default: None,
+    }
+}
+
+const fn must(name: &'static str, kind: &'static Kind, doc: &'static str) -> Key {
+    Key {
+        name,
+        doc,
+        kind,
+        required: true,
+        default: None,
+    }
+}
+
+const fn or(
+    name: &'static str,
+    kind: &'static Kind,
+    default: &'static str,
+    doc: &'static str,
+) -> Key {
+    Key {
+        name,
+        doc,
+        kind,
+        required: false,
+        default: Some(default),
+    }
+}
+
+const fn word(name: &'static str) -> Word {
+    Word {
+        name,
+        api: None,
+        value: name,
+    }
+}
+
+const fn api(name: &'static str, api: &'static str) -> Word {
+    Word {
+        name,
+        api: Some(api),
+        value: api,
+    }
+}
+
+const fn rule(check: fn(&str) -> Result<(), String>) -> Kind {
+    Kind::Text(Rule {
+        check,
+        pattern: None,
+        templates: true,
+    })
+}
+
+fn anything(_: &str) -> Result<(), String> {
+    Ok(())
+}
+
+fn not_empty(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() {
+        Err("must not be empty".into())
+    } else {
+        Ok(())
+    }
+}
+
+fn s3(text: &str) -> Result<(), String> {
+    limits::s3_uri(text, &limits::Limits::default())
+}
+
+/// A local path, or an `s3://` URI that is well formed.
+fn location(text: &str) -> Result<(), String> {
+    if text.starts_with("s3://") {
+        return s3(text);
+    }
+    if let Some((scheme, _)) = text.split_once("://") {
+        return Err(format!(
+            "has the scheme `{scheme}`; expected a local path or `s3://…`"
+        ));
+    }
+    not_empty(text)
+}
+
+fn not_stdin(text: &str) -> Result<(), String> {
+    if text == "-" {
+        Err("cannot be `-` here".into())
+    } else {
+        location(text)
+    }
+}
+
+fn local_path(text: &str) -> Result<(), String> {
+    match text.split_once("://") {
+        Some(_) => Err("must be a local path".into()),
+        None => not_empty(text),
+    }
+}
+
+fn http_url(text: &str) -> Result<(), String> {
+    let host = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.starts_with('/') => Ok(()),
+        _ => Err("must be a URL like `http://127.0.0.1:9000`".into()),
+    }
+}
+
+/// API ContentType and Accept: at most 256 characters; printable ASCII, since it is a header.
+fn media_type(text: &str) -> Result<(), String> {
+    let count = text.chars().count();
+    let most = limits::Limits::default().content_type_chars;
+    if count > most {
+        return Err(format!(
+            "has {count} characters; the service takes at most {most}"
+        ));
+    }
+    if !text.contains('/') || !text.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
+        return Err("is not a media type such as `text/csv`".into());
+    }
+    Ok(())
+}
+
+/// API RoleArn: `arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+`.
+fn role_arn(text: &str) -> Result<(), String> {
+    let mut parts = text.splitn(6, ':');
+    let arn = parts.next() == Some("arn")
+        && parts.next().is_some_and(|p| p.starts_with("aws"))
+        && parts.next() == Some("iam")
+        && parts.next() == Some("")
+        && parts
+            .next()
+            .is_some_and(|a| a.len() == 12 && a.bytes().all(|b| b.is_ascii_digit()))
+        && parts
+            .next()
+            .is_some_and(|r| r.strip_prefix("role/").is_some_and(|n| !n.is_empty()));
+    if arn {
+        Ok(())
+    } else {
+        Err("is not a role's ARN, `arn:aws:iam::123456789012:role/NAME`".into())
+    }
+}
+
+/// API Image: no blanks, at most 255.
+fn image(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.chars().any(char::is_whitespace) || text.chars().count() > 255 {
+        return Err("is not an image name: at most 255 characters, none of them blank".into());
+    }
+    Ok(())
+}
+
+fn env_name(text: &str) -> Result<(), String> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(fine)
+    {
+        return Err("is not an environment variable's name: letters, digits and `_`".into());
+    }
+    if crate::credentials::is_secret_key(text) {
+        return Err("is a credential's name; a pipeline must not take credentials".into());
+    }
+    Ok(())
+}
+
+static ANY_TEXT: Kind = rule(anything);
+static COLUMN: Kind = rule(not_empty);
+static LOCATION: Kind = rule(location);
+static TO: Kind = rule(not_stdin);
+static S3: Kind = Kind::Text(Rule {
+    check: s3,
+    pattern: Some("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?$"),
+    templates: true,
+});
+static MEDIA_TYPE: Kind = rule(media_type);
+static BOOL: Kind = Kind::Bool;
+static SIZE: Kind = Kind::Size;
+static ROWS: Kind = Kind::Int(1, i64::MAX);
+static SECONDS: Kind = Kind::Duration;
+static BYTE: Kind = Kind::Byte;
+static SCALAR: Kind = Kind::Scalar;
+static NUMBER: Kind = Kind::Float(f64::MIN, f64::MAX);
+static COLUMNS_LIST: Kind = Kind::List(&COLUMN, 0);
+static COLUMNS_SOME: Kind = Kind::List(&COLUMN, 1);
+static TEXTS: Kind = Kind::List(&ANY_TEXT, 0);
+static TEXT_DICT: Kind = Kind::Dict(&ANY_TEXT);
+
+static NAME: Kind = Kind::Text(Rule {
+    check: limits::pipeline_name,
+    pattern: Some("^[a-z0-9](-*[a-z0-9]){0,62}$"),
+    templates: false,
+});
+static VERSION: Kind = Kind::Int(1, 1);
+
+static PARAM_TYPE: Kind = Kind::Enum(&[
+    word("string"),
+    word("int"),
+    word("float"),
+    word("bool"),
+    word("date"),
+]);
+static PARAM: Kind = Kind::Map(&Map {
+    keys: &[
+        must(
+            "type",
+            &PARAM_TYPE,
+            "What `-p NAME=VALUE` must be; a date is YYYY-MM-DD.",
+        ),
+        or(
+            "required",
+            &BOOL,
+            "false",
+            "Whether the value must be given. Excludes `default`.",
+        ),
+        key("default", &SCALAR, "The value when none is given."),
+        key("choices", &SCALARS, "The only values that are accepted."),
+        key("doc", &ANY_TEXT, "What the parameter is for."),
+    ],
+    exactly_one: false,
+});
+static SCALARS: Kind = Kind::List(&SCALAR, 1);
+static PARAMS: Kind = Kind::Dict(&PARAM);
+static ENV: Kind = Kind::List(&ENV_NAME, 0);
+static ENV_NAME: Kind = Kind::Text(Rule {
+    check: env_name,
+    pattern: Some("^[A-Za-z_][A-Za-z0-9_]*$"),
+    templates: false,
+});
+
+static WORK: Kind = Kind::Map(&Map {
+    keys: &[
+        must(
+            "uri",
+            &S3,
+            "An S3 prefix for all state that a retry needs: shards, sidecars, ledger.",
+        ),
+        or(
+            "keep_shards",
+            &KEEP_SHARDS,
+            "\"until_published\"",
+            "How long the uploaded shards stay there.",
+        ),
+    ],
+    exactly_one: false,
+});
+static KEEP_SHARDS: Kind = Kind::Enum(&[word("until_published"), word("always")]);
+
+static COLUMN_TYPE: Kind = Kind::Enum(&[
+    word("int64"),
+    word("float64"),
+    word("boolean"),
+    word("date"),
+    word("timestamp"),
+    word("timestamp_utc"),
+    word("string"),
+]);
+static CONTRACT_COLUMN: Kind = Kind::Map(&Map {
+    keys: &[
+        must("name", &COLUMN, "The column's name in the header."),
+        must("type", &COLUMN_TYPE, "What every value must parse as."),
+        or("nullable", &BOOL, "true", "Whether a null is accepted."),
+        or(
+            "null_tokens",
+            &TEXTS,
+            "[]",
+            "More texts that mean null in this column.",
+        ),
+        key("min", &NUMBER, "The smallest value that is accepted."),
+        key("max", &NUMBER, "The largest value that is accepted."),
+        or("allowed", &TEXTS, "[]", "The only texts that are accepted."),
+        or(
+            "sensitive",
+            &BOOL,
+            "false",
+            "Masks the column's values in errors and reports.",
+        ),
+    ],
+    exactly_one: false,
+});
+static CONTRACT: Kind = Kind::List(&CONTRACT_COLUMN, 1);
+static TYPING: Kind = Kind::Enum(&[word("infer"), word("text")]);
+static SOURCE_COLUMNS: Kind = Kind::AnyOf(&[&TYPING, &CONTRACT]);
+static URIS: Kind = Kind::List(&LOCATION, 1);
+static URI: Kind = Kind::AnyOf(&[&LOCATION, &URIS]);
+static BAD_ROW_ACTION: Kind = Kind::Enum(&[word("fail"), word("quarantine")]);
+static RATIO: Kind = Kind::Float(0.0, 1.0);
+static COUNT: Kind = Kind::Int(0, i64::MAX);
+static BAD_ROW_LIMITS: Kind = Kind::Map(&Map {
+    keys: &[
+        must(
+            "action",
+            &BAD_ROW_ACTION,
+            "`fail` at the first bad row, or set bad rows aside.",
+        ),
+        key(
+            "max_ratio",
+            &RATIO,
+            "The largest share of rows that may be set aside, 0 to 1.",
+        ),
+        key(
+            "max_rows",
+            &COUNT,
+            "The largest number of rows that may be set aside.",
+        ),
+    ],
+    exactly_one: false,
+});
+static ON_BAD_ROW: Kind = Kind::AnyOf(&[&BAD_ROW_ACTION, &BAD_ROW_LIMITS]);
+static ON_EMPTY: Kind = Kind::Enum(&[word("fail"), word("skip"), word("ok")]);
+static SOURCE: Kind = Kind::Map(&Map {
+    keys: &[
+        must(
+            "uri",
+            &URI,
+            "What to read, in order: local paths, `s3://…`, either with globs, or `-` for \
+             standard input. Relative paths are relative to this file.",
+        ),
+        or(
+            "columns",
+            &SOURCE_COLUMNS,
+            "\"infer\"",
+            "How columns get their types: `infer` over the whole input, `text` to touch no cell, \
+             or a contract, the list of all columns in order.",
+        ),
+        or(
+            "on_bad_row",
+            &ON_BAD_ROW,
+            "\"fail\"",
+            "What happens to a row that cannot be accepted.",
+        ),
+        or(
+            "on_empty",
+            &ON_EMPTY,
+            "\"fail\"",
+            "When nothing matches or no data row is there: exit 66, exit 99, or exit 0.",
+        ),
+        key(
+            "delimiter",
+            &BYTE,
+            "The character between fields; found by looking if left out.",
+        ),
+        key(
+            "quote",
+            &BYTE,
+            "The character around fields; by default `\"`.",
+        ),
+        key(
+            "escape",
+            &BYTE,
+            "The character that escapes a quote, where quotes are not doubled.",
+        ),
+        key(
+            "comment",
+            &BYTE,
+            "The character that begins a comment line; by default none.",
+        ),
+        key(
+            "header",
+            &BOOL,
+            "Whether the first record holds the names; found by looking.",
+        ),
+        or(
+            "null_tokens",
+            &TEXTS,
+            "[]",
+            "More texts that mean null, besides NA, NULL and others.",
+        ),
+        or(
+            "max_record",
+            &SIZE,
+            "16777216",
+            "The longest record that is accepted.",
+        ),
+    ],
+    exactly_one: false,
+});
+
+static PREPARE: Kind = Kind::Map(&Map {
+    keys: &[
+        or(
+            "id",
+            &COLUMNS_LIST,
+            "[]",
+            "Columns kept out of the model's input and put back beside the predictions.",
+        ),
+        key(
+            "select",
+            &COLUMNS_SOME,
+            "The only columns that go on, in this order. Excludes `drop`.",
+        ),
+        or(
+            "drop",
+            &COLUMNS_LIST,
+            "[]",
+            "Columns that do not go on. Excludes `select`.",
+        ),
+        or(
+            "rename",
+            &RENAME,
+            "{}",
+            "Source name: name in the output. Not with `transform`.",
+        ),
+    ],
+    exactly_one: false,
+});
+static RENAME: Kind = Kind::Dict(&COLUMN);
+
+static SHARD_FORMAT: Kind =
+    Kind::Enum(&[word("csv"), word("csv.gz"), word("csv.sz"), word("parquet")]);
+/// Formats that exist elsewhere or later, so that the message can be better than "unknown".
+pub(crate) const SNAPPY_FORMATS: &[&str] = &["csv.sz", "csv.snappy"];
+static PARQUET_CODEC: Kind = Kind::Enum(&[word("snappy"), word("none")]);
+static SHARDS: Kind = Kind::Map(&Map {
+    keys: &[
+        or(
+            "format",
+            &SHARD_FORMAT,
+            "\"csv\"",
+            "What rows are written as.",
+        ),
+        key(
+            "to",
+            &TO,
+            "Where they go when there is no `transform`: a folder if it ends with `/`, else a \
+             file.",
+        ),
+        key(
+            "max_bytes",
+            &SIZE,
+            "A shard is closed before it would pass this size, uncompressed. With `transform` by \
+             default 64MB, or what fits in one request if the service does not split shards.",
+        ),
+        key("max_rows", &ROWS, "A shard is closed at this many rows."),
+        or(
+            "null",
+            &ANY_TEXT,
+            "\"\"",
+            "What a null is written as in CSV.",
+        ),
+        key(
+            "header",
+            &BOOL,
+            "Whether CSV begins with the names; never with `transform`.",
+        ),
+        or(
+            "row_group_rows",
+            &ROWS,
+            "131072",
+            "Rows in a Parquet row group.",
+        ),
+        or(
+            "compression",
+            &PARQUET_CODEC,
+            "\"snappy\"",
+            "The codec inside Parquet.",
+        ),
+    ],
+    exactly_one: false,
+});
+
+static MODEL_NAME: Kind = Kind::Text(Rule {
+    check: limits::model_name,
+    pattern: Some("^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$"),
+    templates: true,
+});
+static IMAGE: Kind = rule(image);
+static ROLE: Kind = rule(role_arn);
+static VPC: Kind = Kind::Map(&Map {
+    keys: &[
+        must("security_group_ids", &IDS, "1 to 5 security groups."),
+        must("subnets", &IDS, "1 to 16 subnets."),
+    ],
+    exactly_one: false,
+});
+static IDS: Kind = Kind::List(&COLUMN, 1);
+static MODEL_DEFINITION: Kind = Kind::Map(&Map {
+    keys: &[
+        must("image", &IMAGE, "The container's image."),
+        key(
+            "model_data",
+            &S3,
+            "A tar.gz in S3 that is unpacked into /opt/ml/model.",
+        ),
+        must(
+            "execution_role_arn",
+            &ROLE,
+            "The role that the container runs as.",
+        ),
+        or(
+            "environment",
+            &TEXT_DICT,
+            "{}",
+            "The container's environment.",
+        ),
+        or(
+            "enable_network_isolation",
+            &BOOL,
+            "false",
+            "No network for the container.",
+        ),
+        key("vpc_config", &VPC, "The network that the container is in."),
+    ],
+    exactly_one: false,
+});
+static MODEL: Kind = Kind::AnyOf(&[&MODEL_NAME, &MODEL_DEFINITION]);
+static INSTANCE_TYPE: Kind = Kind::Text(Rule {
+    check: limits::instance_type,
+    pattern: Some("^ml\\.[a-z0-9-]+\\.[a-z0-9-]+$"),
+    templates: true,
+});
+static INSTANCE_COUNT: Kind = Kind::Int(1, 100);
+static SPLIT_TYPE: Kind = Kind::Enum(&[
+    api("none", "None"),
+    api("line", "Line"),
+    api("recordio", "RecordIO"),
+    api("tfrecord", "TFRecord"),
+]);
+static BATCH_STRATEGY: Kind = Kind::Enum(&[
+    api("multi_record", "MultiRecord"),
+    api("single_record", "SingleRecord"),
+]);
+static ASSEMBLE_WITH: Kind = Kind::Enum(&[api("none", "None"), api("line", "Line")]);
+static COMPRESSION_TYPE: Kind = Kind::Enum(&[api("none", "None"), api("gzip", "Gzip")]);
+static PAYLOAD: Kind = Kind::Int(0, 100);
+static CONCURRENT: Kind = Kind::Int(1, 100);
+static TIMEOUT: Kind = Kind::Int(1, 3600);
+static RETRIES: Kind = Kind::Int(0, 3);
+static ON_INTERRUPT: Kind = Kind::Enum(&[word("leave"), word("stop")]);
+static TRANSFORM: Kind = Kind::Map(&Map {
+    keys: &[
+        must(
+            "model",
+            &MODEL,
+            "A model's name, or the definition of one to create for the run.",
+        ),
+        must(
+            "instance_type",
+            &INSTANCE_TYPE,
+            "`ml.…`; the list of types is open.",
+        ),
+        or(
+            "instance_count",
+            &INSTANCE_COUNT,
+            "1",
+            "Instances, 1 to 100.",
+        ),
+        key(
+            "content_type",
+            &MEDIA_TYPE,
+            "Sent with each request; by default `text/csv`, or `application/x-parquet` for \
+             Parquet.",
+        ),
+        or(
+            "accept",
+            &MEDIA_TYPE,
+            "\"text/csv\"",
+            "What the model is asked to answer in.",
+        ),
+        key(
+            "compression_type",
+            &COMPRESSION_TYPE,
+            "Set from `shards.format`: `gzip` for `csv.gz`, else `none`.",
+        ),
+        key(
+            "split_type",
+            &SPLIT_TYPE,
+            "How the service cuts a shard into records; by default `line` for CSV, else `none`.",
+        ),
+        key(
+            "batch_strategy",
+            &BATCH_STRATEGY,
+            "As many records a request as fit, or one; by default `multi_record`. Needs a \
+             `split_type` other than `none`.",
+        ),
+        key(
+            "assemble_with",
+            &ASSEMBLE_WITH,
+            "How the service joins answers; by default as `split_type`: `line` or `none`.",
+        ),
+        or(
+            "max_payload_in_mb",
+            &PAYLOAD,
+            "6",
+            "The largest request to the model, 1 to 100; 0 means no limit.",
+        ),
+        or(
+            "max_concurrent_transforms",
+            &CONCURRENT,
+            "1",
+            "Requests at once to one instance. Times `max_payload_in_mb` at most 100.",
+        ),
+        or(
+            "invocations_timeout_in_seconds",
+            &TIMEOUT,
+            "600",
+            "For one request, 1 to 3600.",
+        ),
+        or(
+            "invocations_max_retries",
+            &RETRIES,
+            "3",
+            "For one request, 0 to 3.",
+        ),
+        or(
+            "environment",
+            &TEXT_DICT,
+            "{}",
+            "Merged over the model's own; at most 16 entries.",
+        ),
+        or(
+            "tags",
+            &TEXT_DICT,
+            "{}",
+            "The job's tags; at most 48 besides the tool's two.",
+        ),
+        key(
+            "job_timeout",
+            &SECONDS,
+            "From the job's creation; then it is stopped, with exit 124. The service has none.",
+        ),
+        or(
+            "on_interrupt",
+            &ON_INTERRUPT,
+            "\"leave\"",
+            "Whether the job goes on when this program is interrupted. A stopped job stores no \
+             output.",
+        ),
+    ],
+    exactly_one: false,
+});
+
+static MODE: Kind = Kind::Enum(&[word("error"), word("overwrite")]);
+static OUTPUT_FORMAT: Kind = Kind::Enum(&[word("parquet"), word("csv")]);
+static OUTPUT_COLUMN: Kind = Kind::Map(&Map {
+    keys: &[
+        must("name", &COLUMN, "The column's name in the output."),
+        key(
+            "from",
+            &COLUMN,
+            "A source column, or `prediction[0]` for a field of the answer.",
+        ),
+        key(
+            "value",
+            &SCALAR,
+            "The same value in every row. Excludes `from`.",
+        ),
+        key(
+            "type",
+            &COLUMN_TYPE,
+            "Of a prediction (by default float64) or a value.",
+        ),
+    ],
+    exactly_one: false,
+});
+static OUTPUT_ITEM: Kind = Kind::AnyOf(&[&COLUMN, &OUTPUT_COLUMN]);
+static OUTPUT_COLUMNS: Kind = Kind::List(&OUTPUT_ITEM, 1);
+static ASSEMBLE: Kind = Kind::Map(&Map {
+    keys: &[
+        must(
+            "to",
+            &TO,
+            "Where the result goes: a local folder or an S3 prefix.",
+        ),
+        or(
+            "mode",
+            &MODE,
+            "\"error\"",
+            "What happens if something is there already.",
+        ),
+        or(
+            "format",
+            &OUTPUT_FORMAT,
+            "\"parquet\"",
+            "What the result is written as.",
+        ),
+        key(
+            "columns",
+            &OUTPUT_COLUMNS,
+            "The output's columns in order; by default the ids and `prediction[0]` as \
+             `prediction`.",
+        ),
+        or("max_rows", &ROWS, "1048576", "Rows in one part."),
+    ],
+    exactly_one: false,
+});
+
+static LOCAL: Kind = Kind::Map(&Map {
+    keys: &[must(
+        "model",
+        &LOCAL_MODEL,
+        "What answers for the model under `--local`.",
+    )],
+    exactly_one: false,
+});
+static LOCAL_PATH: Kind = rule(local_path);
+static URL: Kind = rule(http_url);
+static LOCAL_MODEL: Kind = Kind::Map(&Map {
+    keys: &[
+        key("onnx", &LOCAL_PATH, "An ONNX file of tree ensembles."),
+        key(
+            "command",
+            &COLUMN,
+            "A command that serves the container's contract.",
+        ),
+        key(
+            "url",
+            &URL,
+            "A server of the container's contract that runs already.",
+        ),
+    ],
+    exactly_one: true,
+});
+
+/// The whole file.
+pub(crate) static PIPELINE: Map = Map {
+    keys: &[
+        must("version", &VERSION, "The version of this format: 1."),
+        must(
+            "name",
+            &NAME,
+            "a-z, 0-9 and `-`; becomes part of job names and run keys.",
+        ),
+        or(
+            "params",
+            &PARAMS,
+            "{}",
+            "Parameters that `-p NAME=VALUE` sets: `{{ params.NAME }}`.",
+        ),
+        or(
+            "env",
+            &ENV,
+            "[]",
+            "Environment variables that templates may use: `{{ env.NAME }}`.",
+        ),
+        key(
+            "work",
+            &WORK,
+            "Where a run keeps its state; required with `transform`.",
+        ),
+        must("source", &SOURCE, "What is read."),
+        or("prepare", &PREPARE, "{}", "Which columns go where."),
+        or(
+            "shards",
+            &SHARDS,
+            "{}",
+            "How the prepared rows are written.",
+        ),
+        key(
+            "transform",
+            &TRANSFORM,
+            "The SageMaker transform job that scores the shards.",
+        ),
+        key(
+            "assemble",
+            &ASSEMBLE,
+            "What is published; required with `transform`.",
+        ),
+        key("local", &LOCAL, "Read under `--local` only."),
+    ],
+    exactly_one: false,
+};

@@ -1,0 +1,17 @@
+//! The crate as its callers see it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod support;
+
+mod draft;
+mod fingerprints;
+mod launch;
+mod mistakes;
+mod params;
+mod pipelines;
+mod properties;
+mod rules;
+mod schema;
+mod spec;
+mod templates;
+mod yaml;

@@ -1,0 +1,193 @@
+//! What a ledger says: one entry an act, in the order of the acts.
+
+use std::collections::BTreeMap;
+
+use gristmill_tabular::{Schema, SealedShard};
+use serde::{Deserialize, Serialize};
+
+use crate::inventory::InputFile;
+
+/// One line of the ledger. Past tense: it was confirmed; `Launching` and `Publishing` announce.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Entry {
+    /// The run began. Everything that its first attempt resolved is frozen for the later ones.
+    Opened {
+        /// The run's identifier.
+        run_id: String,
+        /// The key under which it is found again.
+        run_key: String,
+        /// The pipeline's name.
+        pipeline: String,
+        /// Where the pipeline file was, and its text, for `resume`.
+        file: PipelineText,
+        /// Parameters as given on the command line.
+        params: BTreeMap<String, String>,
+        /// The clock, read once: RFC 3339, UTC.
+        clock: String,
+        /// Only the first so many rows.
+        limit_rows: Option<u64>,
+        /// Whether the embedded services were used.
+        local: bool,
+        /// The version that wrote this.
+        version: String,
+    },
+    /// A later attempt began.
+    Resumed {
+        /// Counts from 1; the first attempt is `Opened`'s.
+        attempt: u32,
+        /// The version of this attempt.
+        version: String,
+    },
+    /// The inputs that the run is about, by size and content.
+    Inputs {
+        /// In the order in which their rows are numbered.
+        files: Vec<InputFile>,
+        /// The source stage's fingerprint.
+        fingerprint: String,
+    },
+    /// All inputs were read once and typed.
+    Scanned {
+        /// The sealed schema.
+        schema: Schema,
+        /// Data rows in the inputs.
+        rows_source: u64,
+        /// Rows that conform.
+        rows_accepted: u64,
+        /// Decompressed bytes.
+        bytes: u64,
+    },
+    /// Cutting began: shards recorded before this line under another fingerprint do not count.
+    Sharding {
+        /// The shards stage's fingerprint.
+        fingerprint: String,
+    },
+    /// A shard and its sidecar are complete and durable on the local disk.
+    ShardSealed {
+        /// Name, rows, bytes, checksums.
+        shard: SealedShard,
+    },
+    /// The store confirmed size and checksum of a shard and of its sidecar.
+    ShardUploaded {
+        /// The shard's index.
+        index: u32,
+        /// SHA-256 of the shard that was uploaded.
+        sha256: String,
+        /// The object's ETag.
+        etag: String,
+    },
+    /// The inputs are exhausted: these are all shards.
+    ShardsSealed {
+        /// The shards stage's fingerprint.
+        fingerprint: String,
+        /// How many there are.
+        shards: u32,
+        /// Rows in the inputs.
+        rows_source: u64,
+        /// Rows in the shards.
+        rows_accepted: u64,
+        /// Rows in the quarantine, by reason.
+        quarantined: BTreeMap<String, u64>,
+    },
+    /// A transform job is about to be created with this request.
+    Launching {
+        /// The job attempt, from 1.
+        attempt: u32,
+        /// The transform stage's fingerprint.
+        fingerprint: String,
+        /// The shards that it covers.
+        shards: Vec<u32>,
+        /// Folder that the job writes to, with a final slash.
+        output: String,
+        /// The request as it is sent.
+        request: serde_json::Value,
+    },
+    /// The service knows the job.
+    JobCreated {
+        /// Its name.
+        name: String,
+        /// Its ARN.
+        arn: String,
+        /// It was there already, and is ours.
+        adopted: bool,
+    },
+    /// The job reached a terminal state.
+    JobEnded {
+        /// Its name.
+        name: String,
+        /// Completed, Failed or Stopped.
+        status: String,
+        /// The service's reason, if it failed.
+        reason: Option<String>,
+    },
+    /// A shard's predictions are there, and as many as the shard has rows.
+    OutputVerified {
+        /// The shard's index.
+        index: u32,
+        /// The object.
+        uri: String,
+        /// Its ETag.
+        etag: String,
+        /// Its bytes.
+        size: u64,
+        /// Rows counted.
+        rows: u64,
+    },
+    /// The output's parts are complete on the local disk.
+    Assembled {
+        /// The assemble stage's fingerprint.
+        fingerprint: String,
+        /// In row order.
+        parts: Vec<PartRecord>,
+        /// Rows in all parts.
+        rows: u64,
+    },
+    /// Objects are about to be written at the destination.
+    Publishing {
+        /// The destination, with a final slash.
+        uri: String,
+        /// The names of the files that will be there.
+        files: Vec<String>,
+    },
+    /// Data, manifest and `_SUCCESS` are all there.
+    Published {
+        /// The destination, with a final slash.
+        uri: String,
+        /// SHA-256 of the manifest.
+        manifest_sha256: String,
+    },
+    /// The run is over, with this result.
+    Finished {
+        /// What was printed.
+        result: crate::result::RunResult,
+    },
+    /// An attempt ended without finishing.
+    Stopped {
+        /// The exit code.
+        exit: u8,
+        /// The message.
+        message: String,
+    },
+}
+
+/// A pipeline file as the run saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PipelineText {
+    /// Its path, absolute.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// One file of the output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartRecord {
+    /// File name below the destination.
+    pub name: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, hex.
+    pub sha256: String,
+}

@@ -1,0 +1,113 @@
+//! Why a run stopped, and the exit code that tells a scheduler what to do about it.
+
+use std::io;
+use std::path::Path;
+
+use gristmill_cloud::{CloudError, CloudErrorKind, S3UriError};
+use gristmill_plan::Problems;
+use gristmill_tabular::TabularError;
+
+use crate::exit_code::ExitCode;
+
+/// An error with its class, what happened, and what to do.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct RunError {
+    /// The class.
+    pub exit: ExitCode,
+    /// What happened, where, with numbers.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// The mistakes of a pipeline file, each with its place; empty otherwise.
+    pub problems: Vec<gristmill_plan::Problem>,
+}
+
+impl RunError {
+    /// An error of any class.
+    pub fn new(exit: ExitCode, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+            help: None,
+            problems: Vec::new(),
+        }
+    }
+
+    /// The same error with advice.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// A call of the operating system that failed, on `path`. A full disk says so.
+    pub fn io(action: &str, path: &Path, source: io::Error) -> Self {
+        let error = Self::new(
+            ExitCode::Failure,
+            format!("cannot {action} {}: {source}", path.display()),
+        );
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => error
+                .with_help("free space on that disk, then run the same command again: it goes on"),
+            io::ErrorKind::PermissionDenied => {
+                error.with_help("make the path writable, or choose another with --work-dir")
+            }
+            _ => error,
+        }
+    }
+
+    /// A record of the run that cannot be trusted.
+    pub fn damaged(message: impl Into<String>) -> Self {
+        Self::new(ExitCode::Failure, message)
+    }
+
+    /// Something that cannot happen, happened.
+    pub fn bug(message: impl Into<String>) -> Self {
+        Self::new(ExitCode::Bug, message)
+            .with_help("this is a bug in gristmill: please report it with this message")
+    }
+}
+
+impl From<Problems> for RunError {
+    fn from(problems: Problems) -> Self {
+        let count = problems.0.len();
+        let plural = if count == 1 { "mistake" } else { "mistakes" };
+        let mut error = Self::new(
+            ExitCode::Pipeline,
+            format!("the pipeline file has {count} {plural}"),
+        );
+        error.problems = problems.0;
+        error
+    }
+}
+
+impl From<CloudError> for RunError {
+    fn from(error: CloudError) -> Self {
+        let exit = match error.kind {
+            CloudErrorKind::AccessDenied | CloudErrorKind::Credentials => ExitCode::Permission,
+            CloudErrorKind::Throttled
+            | CloudErrorKind::Quota
+            | CloudErrorKind::Network
+            | CloudErrorKind::Service => ExitCode::Temporary,
+            CloudErrorKind::PreconditionFailed | CloudErrorKind::NameInUse => ExitCode::Exists,
+            _ => ExitCode::Failure,
+        };
+        let help = error.help.clone();
+        let mut error = Self::new(exit, error.to_string());
+        error.help = help;
+        error
+    }
+}
+
+impl From<S3UriError> for RunError {
+    fn from(error: S3UriError) -> Self {
+        Self::new(ExitCode::Pipeline, error.to_string())
+    }
+}
+
+impl From<TabularError> for RunError {
+    fn from(error: TabularError) -> Self {
+        crate::data_error::classify(&error)
+    }
+}

@@ -1,0 +1,146 @@
+//! The embedded S3 and SageMaker of `--local`: found by their endpoint file, or started as a process
+//! of their own that outlives this one.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use crate::error::RunError;
+use crate::exit_code::ExitCode;
+
+/// The services end by themselves when nobody has called them and no job has run for so long.
+pub const IDLE_EXIT_SECONDS: u64 = 15 * 60;
+
+/// How long a start may take; it takes well under a second.
+const START_LIMIT: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(20);
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Where the services are, and the throwaway keys that they accept.
+#[derive(Clone, Deserialize)]
+pub struct LocalServices {
+    /// `http://127.0.0.1:<port>`, for every service.
+    pub endpoint: String,
+    /// Access key.
+    pub access_key_id: String,
+    /// Secret key.
+    pub secret_access_key: String,
+    /// Region.
+    pub region: String,
+    /// The process.
+    pub pid: u32,
+}
+
+impl std::fmt::Debug for LocalServices {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalServices")
+            .field("endpoint", &self.endpoint)
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Finds the services of `folder`, or starts them with `<program> local`.
+///
+/// # Errors
+/// When they do not answer in time; the end of their log is in the message.
+pub fn ensure(program: &Path, folder: &Path) -> Result<LocalServices, RunError> {
+    std::fs::create_dir_all(folder).map_err(|e| RunError::io("make", folder, e))?;
+    if let Some(found) = answering(folder) {
+        return Ok(found);
+    }
+    let log = folder.join("services.log");
+    let mut child = spawn(program, folder, &log)?;
+    let begun = Instant::now();
+    while begun.elapsed() < START_LIMIT {
+        if let Some(found) = answering(folder) {
+            return Ok(found);
+        }
+        // One that lost the race for the folder's lock ends at once; the winner will answer.
+        let ended = child.try_wait().ok().flatten();
+        if ended.is_some_and(|status| !status.success()) && begun.elapsed() > START_LIMIT / 10 {
+            break;
+        }
+        std::thread::sleep(POLL);
+    }
+    Err(RunError::new(
+        ExitCode::Failure,
+        format!(
+            "the embedded services in {} did not start: {}",
+            folder.display(),
+            tail(&log)
+        ),
+    )
+    .with_help("`gristmill local --dir` with that folder shows why in the foreground"))
+}
+
+fn spawn(program: &Path, folder: &Path, log: &Path) -> Result<Child, RunError> {
+    let sink = |path: &Path| -> std::io::Result<File> {
+        OpenOptions::new().create(true).append(true).open(path)
+    };
+    let out = sink(log).map_err(|e| RunError::io("write", log, e))?;
+    let err = out.try_clone().map_err(|e| RunError::io("write", log, e))?;
+    Command::new(program)
+        .arg("local")
+        .arg("--dir")
+        .arg(folder)
+        .arg("--port")
+        .arg("0")
+        .arg("--idle-exit")
+        .arg(IDLE_EXIT_SECONDS.to_string())
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(err)
+        .process_group(0)
+        .spawn()
+        .map_err(|e| RunError::io("start", program, e))
+}
+
+fn answering(folder: &Path) -> Option<LocalServices> {
+    let text = std::fs::read_to_string(folder.join("endpoint.json")).ok()?;
+    let services: LocalServices = serde_json::from_str(&text).ok()?;
+    healthy(&services).then_some(services)
+}
+
+/// Asks whether the process that wrote the endpoint file is the one that answers there.
+fn healthy(services: &LocalServices) -> bool {
+    health(services).is_some_and(|body| body.contains(&format!("\"pid\":{}", services.pid)))
+}
+
+fn health(services: &LocalServices) -> Option<String> {
+    let address: SocketAddr = services
+        .endpoint
+        .strip_prefix("http://")?
+        .trim_end_matches('/')
+        .parse()
+        .ok()?;
+    let mut stream = TcpStream::connect_timeout(&address, HEALTH_TIMEOUT).ok()?;
+    stream.set_read_timeout(Some(HEALTH_TIMEOUT)).ok()?;
+    stream.set_write_timeout(Some(HEALTH_TIMEOUT)).ok()?;
+    let request =
+        format!("GET /_gristmill/health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.take(64 * 1024).read_to_string(&mut answer).ok()?;
+    answer
+        .starts_with("HTTP/1.1 200")
+        .then(|| answer.replace(": ", ":"))
+}
+
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().rev().take(3).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+}
+
+/// The folder of the embedded services below a work folder.
+#[must_use]
+pub fn folder(work_dir: &Path) -> PathBuf {
+    work_dir.join("local")
+}

@@ -1,0 +1,63 @@
+//! What a run would do: the `plan` verb. Reads the beginning of the input; writes nothing.
+
+use std::path::Path;
+
+use gristmill_cloud::{Cloud, CloudConfig};
+use gristmill_plan::{Location, Plan, RunIdentity};
+
+use crate::error::RunError;
+use crate::exit_code::ExitCode;
+use crate::inventory::{self, blocking};
+use crate::pipeline;
+use crate::run::{RunRequest, resolve};
+use crate::services::{self, Local};
+
+/// The plan of a request.
+///
+/// # Errors
+/// `Usage` and `Pipeline` as `run`; `NoInput` when nothing matches; the data's and the store's.
+pub async fn preview(request: &RunRequest) -> Result<Plan, RunError> {
+    let doc = gristmill_plan::parse(&request.file.text, &request.file.path)?;
+    let spec = resolve(request, &doc, request.now, RunIdentity::default())?;
+    if spec.source.uri.contains(&Location::Stdin) {
+        return Err(RunError::new(
+            ExitCode::Usage,
+            "the standard input cannot be looked at before it is read",
+        )
+        .with_help("put the data into a file to plan for it"));
+    }
+    let remote = spec.source.uri.iter().any(|l| matches!(l, Location::S3(_)));
+    let cloud = if remote {
+        connect(request, &spec).await?
+    } else {
+        None
+    };
+    let store = cloud.as_ref().map(Cloud::store);
+    let patterns: Vec<String> = spec.source.uri.iter().map(ToString::to_string).collect();
+    let files = inventory::list(&patterns, store.as_ref(), &[]).await?;
+    if files.is_empty() {
+        return Err(RunError::new(
+            ExitCode::NoInput,
+            "nothing matches source.uri",
+        ));
+    }
+    let inputs = inventory::open(&files, store.as_ref());
+    let planned = pipeline::plan_inventory(&files, request.limit_rows);
+    blocking(move || pipeline::draft(&spec, &planned, &inputs).map(|(plan, _)| plan)).await
+}
+
+async fn connect(
+    request: &RunRequest,
+    spec: &gristmill_plan::Spec,
+) -> Result<Option<Cloud>, RunError> {
+    if !request.local {
+        return Ok(Some(Cloud::connect(CloudConfig::default()).await?));
+    }
+    let work_dir: &Path = &request.work_dir;
+    let local = Local {
+        program: &request.program,
+        work_dir,
+        map: &request.local_map,
+    };
+    services::connect(spec, Some(&local)).await
+}

@@ -1,0 +1,118 @@
+//! What a command answers: the one JSON line, `run.json` and `--result-file` are this.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::RunError;
+use crate::exit_code::ExitCode;
+
+/// The answer of `run`, `resume` and `status`. Fields are only ever added.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// `succeeded`, `skipped`, `failed`, `interrupted`, `deferred`, `timed_out` or `running`.
+    pub status: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// An earlier run's result, printed again.
+    pub reused: bool,
+    /// Which attempt of the run this is, from 1.
+    pub attempt: u32,
+    /// The key under which the run is found again.
+    pub run_key: String,
+    /// The run.
+    pub run_id: String,
+    /// Row counts. `source = quarantined + scored` and `scored = published`, or the run failed.
+    pub rows: RowCounts,
+    /// What was published, if anything was.
+    pub output: Option<Output>,
+    /// Transform jobs, in the order in which they were created.
+    pub jobs: Vec<JobRecord>,
+    /// Quarantined rows by reason.
+    pub quarantine: BTreeMap<String, u64>,
+    /// Where the quarantined rows are.
+    pub quarantine_file: Option<String>,
+    /// Seconds a stage, of the attempt that did it.
+    pub stages: BTreeMap<String, f64>,
+    /// The exit code.
+    pub exit: u8,
+    /// What went wrong.
+    pub error: Option<ErrorRecord>,
+}
+
+/// How many rows went where.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowCounts {
+    /// Data rows in the inputs.
+    pub source: u64,
+    /// Rows set aside as bad.
+    pub quarantined: u64,
+    /// Rows that the model answered.
+    pub scored: u64,
+    /// Rows at the destination.
+    pub published: u64,
+}
+
+/// What was published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// The destination as the pipeline names it, with a final slash.
+    pub uri: String,
+    /// A plain folder with the same files, if there is one on this machine.
+    pub path: Option<String>,
+    /// Data files, in row order.
+    pub files: Vec<String>,
+    /// Rows in them.
+    pub rows: u64,
+}
+
+/// One transform job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// TransformJobName.
+    pub name: String,
+    /// Its ARN, once the service told it.
+    pub arn: Option<String>,
+    /// The last status seen.
+    pub status: String,
+    /// The job attempt, from 1.
+    pub attempt: u32,
+    /// Shards that it was given.
+    pub shards: u32,
+}
+
+/// An error in the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorRecord {
+    /// What happened, where.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+    /// The mistakes of the pipeline file, if that is what is wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<serde_json::Value>,
+}
+
+impl RunResult {
+    /// Sets exit, status and error from an error.
+    pub fn fail(&mut self, error: &RunError) {
+        self.exit = error.exit.number();
+        self.status = error.exit.status().to_owned();
+        self.error = Some(ErrorRecord {
+            message: error.message.clone(),
+            help: error.help.clone(),
+            problems: error
+                .problems
+                .iter()
+                .filter_map(|p| serde_json::to_value(p).ok())
+                .collect(),
+        });
+    }
+
+    /// Sets exit and status of a run that is done.
+    pub fn succeed(&mut self) {
+        self.exit = ExitCode::Success.number();
+        self.status = ExitCode::Success.status().to_owned();
+        self.error = None;
+    }
+}

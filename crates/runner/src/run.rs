@@ -1,0 +1,380 @@
+//! One call of `run` or `resume`, from the pipeline's text to a result.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gristmill_cloud::Cloud;
+use gristmill_plan::spec::PublishMode;
+use gristmill_plan::{Context, Document, ResolveError, RunIdentity, Spec};
+use jiff::Timestamp;
+
+use crate::cancel::Cancel;
+use crate::entry::{Entry, PipelineText};
+use crate::error::RunError;
+use crate::event::{Event, EventSink};
+use crate::exit_code::ExitCode;
+use crate::folder::{KeyRecord, WorkFolder, is_run_id, write_json};
+use crate::ledger::Ledger;
+use crate::opening::{self, Beginning, OpenRun};
+use crate::pipeline;
+use crate::remote::WorkStore;
+use crate::result::RunResult;
+use crate::services::{self, Local, LocalMap};
+use crate::session::{Session, SessionParts};
+use crate::state::RunState;
+
+/// What the caller asks for. The clock and the environment are read by the caller, once.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    /// The pipeline file: its path as given, and its text.
+    pub file: PipelineText,
+    /// `-p name=value`.
+    pub params: BTreeMap<String, String>,
+    /// `--run-key`.
+    pub run_key: Option<String>,
+    /// A run that is to be continued, whatever the key says.
+    pub resume: Option<KeyRecord>,
+    /// Begin a new run even if the key has one.
+    pub fresh: bool,
+    /// As `assemble.mode: overwrite`.
+    pub overwrite: bool,
+    /// Only the first so many rows.
+    pub limit_rows: Option<u64>,
+    /// The work folder.
+    pub work_dir: PathBuf,
+    /// With the embedded services.
+    pub local: bool,
+    /// The `gristmill` binary, which serves `--local`.
+    pub program: PathBuf,
+    /// Local files under S3 names.
+    pub local_map: Vec<LocalMap>,
+    /// Worker threads.
+    pub threads: usize,
+    /// Now.
+    pub now: Timestamp,
+    /// The environment.
+    pub env: BTreeMap<String, String>,
+}
+
+/// Does it. Always gives a result; `result.exit` is the exit code.
+pub async fn run(request: &RunRequest, sink: Arc<dyn EventSink>, cancel: Cancel) -> RunResult {
+    let mut result = RunResult::default();
+    if let Err(error) = attempt(request, sink, cancel, &mut result).await {
+        result.fail(&error);
+    }
+    result
+}
+
+async fn attempt(
+    request: &RunRequest,
+    sink: Arc<dyn EventSink>,
+    cancel: Cancel,
+    result: &mut RunResult,
+) -> Result<(), RunError> {
+    let doc = gristmill_plan::parse(&request.file.text, &request.file.path)?;
+    let early = resolve(request, &doc, request.now, RunIdentity::default())?;
+    result.pipeline.clone_from(&early.name);
+    let run_key = run_key(request, &early);
+    result.run_key.clone_from(&run_key);
+    let work = WorkFolder::open(&request.work_dir)?;
+    let _lock = work.lock(&run_key)?;
+    let cloud = cancel.guard(connect(request, &early, &work)).await?;
+    let work_store = match (&early.work, &cloud) {
+        (Some(w), Some(cloud)) => Some(WorkStore::new(cloud.store(), &w.uri)?),
+        _ => None,
+    };
+    let open = cancel
+        .guard(find_or_begin(
+            request,
+            &early,
+            &run_key,
+            &work,
+            work_store.as_ref(),
+        ))
+        .await?;
+    result.run_id.clone_from(&open.run_id);
+    check_same_call(request, &open.state)?;
+    let clock = frozen_clock(&open.state)?;
+    let identity = RunIdentity {
+        id: open.run_id.clone(),
+        key: run_key.clone(),
+    };
+    let mut spec = resolve(request, &doc, clock, identity)?;
+    if let (true, Some(assemble)) = (request.overwrite, spec.assemble.as_mut()) {
+        assemble.mode = PublishMode::Overwrite;
+    }
+    let session = Arc::new(session_of(
+        request, spec, run_key, work, cloud, work_store, open, cancel, sink,
+    ));
+    let done = carry_out(request, &session, result).await;
+    conclude(&session, result, done).await
+}
+
+async fn carry_out(
+    request: &RunRequest,
+    session: &Arc<Session>,
+    result: &mut RunResult,
+) -> Result<(), RunError> {
+    result.attempt = session.state(|s| s.attempt);
+    if session.state(|s| s.finished.is_some()) {
+        return pipeline::reuse(session, request, result).await;
+    }
+    if !session.state(|s| s.inputs.is_none() && s.attempt == 1 && s.stopped.is_none()) {
+        let attempt = session.state(|s| s.attempt) + 1;
+        session.record(&Entry::Resumed {
+            attempt,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        })?;
+        result.attempt = attempt;
+    }
+    session.emit(&Event::RunStarted {
+        run_id: session.run_id.clone(),
+        run_key: session.run_key.clone(),
+        attempt: result.attempt,
+    });
+    pipeline::run(session, request, result).await
+}
+
+/// Stores how the attempt ended, on every path, and mirrors it. What fails here must not hide why
+/// the attempt ended.
+async fn conclude(
+    session: &Session,
+    result: &mut RunResult,
+    done: Result<(), RunError>,
+) -> Result<(), RunError> {
+    result.jobs = session.state(RunState::job_records);
+    let ended = match done {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            result.fail(&error);
+            let stopped = Entry::Stopped {
+                exit: error.exit.number(),
+                message: error.message.clone(),
+            };
+            if !session.state(|s| s.finished.is_some()) && session.record(&stopped).is_ok() {
+                let _ = session.mirror().await;
+            }
+            Err(error)
+        }
+    };
+    let written = write_json(&session.folder.run_json(), result);
+    ended.and(written)
+}
+
+/// `resolve` of the plan crate, with errors classed.
+///
+/// # Errors
+/// `Usage` for `-p`, `Pipeline` for the file.
+pub(crate) fn resolve(
+    request: &RunRequest,
+    doc: &Document,
+    now: Timestamp,
+    run: RunIdentity,
+) -> Result<Spec, RunError> {
+    let mut context = Context::new(now, base_of(&request.file.path)?);
+    context.params.clone_from(&request.params);
+    context.env.clone_from(&request.env);
+    context.run = run;
+    gristmill_plan::resolve(doc, &context).map_err(|e| match e {
+        ResolveError::Usage(_) => RunError::new(ExitCode::Usage, e.to_string()).with_help(
+            "parameters are declared under `params:` in the pipeline and given with -p name=value",
+        ),
+        ResolveError::Pipeline(problems) => problems.into(),
+    })
+}
+
+/// The folder of the pipeline file, absolute.
+///
+/// # Errors
+/// When the current folder cannot be found.
+pub(crate) fn base_of(file: &str) -> Result<PathBuf, RunError> {
+    let path = std::path::absolute(file).map_err(|e| RunError::io("find", Path::new(file), e))?;
+    Ok(path.parent().map(Path::to_owned).unwrap_or_default())
+}
+
+/// The key as given, or from the name and the parameters as given. Runs on the embedded services
+/// have keys of their own: their state is elsewhere.
+fn run_key(request: &RunRequest, spec: &Spec) -> String {
+    if let Some(record) = &request.resume {
+        return record.run_key.clone();
+    }
+    request.run_key.clone().unwrap_or_else(|| {
+        let key = gristmill_plan::run_key(&spec.name, &request.params, request.limit_rows);
+        if request.local {
+            format!("{key}-local")
+        } else {
+            key
+        }
+    })
+}
+
+async fn connect(
+    request: &RunRequest,
+    spec: &Spec,
+    work: &WorkFolder,
+) -> Result<Option<Cloud>, RunError> {
+    let local = Local {
+        program: &request.program,
+        work_dir: work.root(),
+        map: &request.local_map,
+    };
+    services::connect(spec, request.local.then_some(&local)).await
+}
+
+async fn find_or_begin(
+    request: &RunRequest,
+    spec: &Spec,
+    run_key: &str,
+    work: &WorkFolder,
+    remote: Option<&WorkStore>,
+) -> Result<OpenRun, RunError> {
+    if let Some(record) = &request.resume {
+        return opening::open(work, remote, record).await;
+    }
+    if !request.fresh
+        && let Some(found) = opening::find(work, remote, run_key).await?
+    {
+        return Ok(found);
+    }
+    let beginning = Beginning {
+        run_key,
+        pipeline: &spec.name,
+        file: request.file.clone(),
+        params: &request.params,
+        clock: request.now,
+        limit_rows: request.limit_rows,
+        local: request.local,
+    };
+    opening::begin(work, remote, beginning, request.fresh).await
+}
+
+/// One key, one set of parameters: an explicit `--run-key` can be used with others by mistake.
+fn check_same_call(request: &RunRequest, state: &RunState) -> Result<(), RunError> {
+    let Some(opened) = &state.opened else {
+        return Err(RunError::bug("a run without a beginning"));
+    };
+    let differs = |what: &str, before: String, now: String| {
+        Err(RunError::new(
+            ExitCode::Exists,
+            format!(
+                "run key {:?} was used with {what} {before}, and now with {now}",
+                opened.run_key
+            ),
+        )
+        .with_help("use another --run-key, or start over under this one with --fresh"))
+    };
+    if opened.params != request.params {
+        return differs(
+            "parameters",
+            format!("{:?}", opened.params),
+            format!("{:?}", request.params),
+        );
+    }
+    if opened.limit_rows != request.limit_rows {
+        return differs(
+            "row limit",
+            format!("{:?}", opened.limit_rows),
+            format!("{:?}", request.limit_rows),
+        );
+    }
+    if opened.local != request.local {
+        let word = |local| if local { "--local" } else { "AWS" }.to_owned();
+        return differs("services", word(opened.local), word(request.local));
+    }
+    Ok(())
+}
+
+fn frozen_clock(state: &RunState) -> Result<Timestamp, RunError> {
+    let text = state
+        .opened
+        .as_ref()
+        .map(|o| o.clock.clone())
+        .unwrap_or_default();
+    text.parse()
+        .map_err(|e| RunError::damaged(format!("the ledger's clock {text:?}: {e}")))
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one part of the session, used once"
+)]
+fn session_of(
+    request: &RunRequest,
+    spec: Spec,
+    run_key: String,
+    work: WorkFolder,
+    cloud: Option<Cloud>,
+    work_store: Option<WorkStore>,
+    open: OpenRun,
+    cancel: Cancel,
+    sink: Arc<dyn EventSink>,
+) -> Session {
+    Session::new(SessionParts {
+        spec,
+        run_id: open.run_id,
+        run_key,
+        threads: request.threads,
+        local: request.local,
+        work,
+        folder: open.folder,
+        cloud,
+        work_store,
+        cancel,
+        sink,
+        ledger: open.ledger,
+        state: open.state,
+    })
+}
+
+/// The request that continues a known run: its own text, parameters and limits, frozen.
+///
+/// # Errors
+/// `NoInput`, when this machine does not know the run.
+pub fn resume_request(
+    work_dir: &Path,
+    run: &str,
+    template: RunRequest,
+) -> Result<RunRequest, RunError> {
+    let work = WorkFolder::open(work_dir)?;
+    let run_id = known_run(&work, run)?;
+    let (_, entries) = Ledger::open(&work.run(&run_id).ledger())?;
+    let state = RunState::of(&entries);
+    let opened = state
+        .opened
+        .ok_or_else(|| RunError::damaged(format!("run {run_id} has no beginning")))?;
+    Ok(RunRequest {
+        file: opened.file,
+        params: opened.params,
+        run_key: Some(opened.run_key.clone()),
+        resume: Some(KeyRecord {
+            run_key: opened.run_key,
+            run_id,
+        }),
+        limit_rows: opened.limit_rows,
+        local: opened.local,
+        fresh: false,
+        ..template
+    })
+}
+
+/// `last`, a run's id, or a key, to a run's id that this machine knows.
+///
+/// # Errors
+/// `NoInput`, when there is none.
+pub(crate) fn known_run(work: &WorkFolder, run: &str) -> Result<String, RunError> {
+    let unknown = || {
+        RunError::new(
+            ExitCode::NoInput,
+            format!("no run {run:?} is known in {}", work.root().display()),
+        )
+        .with_help("run ids are under runs/ there; --work-dir names another folder")
+    };
+    if run == "last" {
+        return work.last()?.map(|r| r.run_id).ok_or_else(unknown);
+    }
+    if is_run_id(run) && work.run(run).ledger().exists() {
+        return Ok(run.to_owned());
+    }
+    work.find_key(run)?.map(|r| r.run_id).ok_or_else(unknown)
+}

@@ -1,0 +1,282 @@
+//! One attempt at a run: what every stage needs at hand.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use gristmill_cloud::{Cloud, Store};
+use gristmill_plan::Spec;
+use gristmill_tabular::Progress;
+
+use crate::cancel::Cancel;
+use crate::entry::Entry;
+use crate::error::RunError;
+use crate::event::{Event, EventSink, Level, Stage};
+use crate::folder::{RunFolder, WorkFolder};
+use crate::ledger::Ledger;
+use crate::remote::{RunStore, WorkStore};
+use crate::state::RunState;
+
+/// The version of the lines in `events.jsonl`.
+pub const EVENTS_SCHEMA: &str = "gristmill.events.v1";
+
+/// Shared by the stages of one attempt. All methods take `&self`.
+pub struct Session {
+    /// What the user wrote.
+    pub spec: Spec,
+    /// The run.
+    pub run_id: String,
+    /// Its key.
+    pub run_key: String,
+    /// Worker threads for parsing and encoding.
+    pub threads: usize,
+    /// The embedded services answer.
+    pub local: bool,
+    /// The work folder.
+    pub work: WorkFolder,
+    /// The run's folder.
+    pub folder: RunFolder,
+    /// The services, if anything needs them.
+    pub cloud: Option<Cloud>,
+    /// `work.uri`, if there is one.
+    pub work_store: Option<WorkStore>,
+    /// The run's part of it.
+    pub remote: Option<RunStore>,
+    /// Being told to stop.
+    pub cancel: Cancel,
+    sink: Arc<dyn EventSink>,
+    events: Mutex<Option<File>>,
+    book: Mutex<Book>,
+}
+
+/// The ledger and what it adds up to, always together.
+struct Book {
+    ledger: Ledger,
+    state: RunState,
+}
+
+/// What a [`Session`] is made of.
+pub(crate) struct SessionParts {
+    pub(crate) spec: Spec,
+    pub(crate) run_id: String,
+    pub(crate) run_key: String,
+    pub(crate) threads: usize,
+    pub(crate) local: bool,
+    pub(crate) work: WorkFolder,
+    pub(crate) folder: RunFolder,
+    pub(crate) cloud: Option<Cloud>,
+    pub(crate) work_store: Option<WorkStore>,
+    pub(crate) cancel: Cancel,
+    pub(crate) sink: Arc<dyn EventSink>,
+    pub(crate) ledger: Ledger,
+    pub(crate) state: RunState,
+}
+
+impl Session {
+    pub(crate) fn new(parts: SessionParts) -> Self {
+        let events = open_events(&parts.folder);
+        Self {
+            remote: parts
+                .work_store
+                .clone()
+                .map(|w| RunStore::new(w, &parts.run_id)),
+            spec: parts.spec,
+            run_id: parts.run_id,
+            run_key: parts.run_key,
+            threads: parts.threads,
+            local: parts.local,
+            work: parts.work,
+            folder: parts.folder,
+            cloud: parts.cloud,
+            work_store: parts.work_store,
+            cancel: parts.cancel,
+            sink: parts.sink,
+            events: Mutex::new(events),
+            book: Mutex::new(Book {
+                ledger: parts.ledger,
+                state: parts.state,
+            }),
+        }
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        // A panic elsewhere leaves the book whole: append comes before apply, and apply is total.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes an entry, durably, and takes it into the state.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn record(&self, entry: &Entry) -> Result<(), RunError> {
+        let mut book = self.book();
+        book.ledger.append(entry)?;
+        book.state.apply(entry);
+        Ok(())
+    }
+
+    /// Looks at the state.
+    pub fn state<T>(&self, look: impl FnOnce(&RunState) -> T) -> T {
+        look(&self.book().state)
+    }
+
+    /// Brings the copy of the ledger under `work.uri` up to date.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn mirror(&self) -> Result<(), RunError> {
+        let Some(remote) = &self.remote else {
+            return Ok(());
+        };
+        let bytes = self.book().ledger.bytes().to_vec();
+        remote.put_ledger(&bytes).await
+    }
+
+    /// The store.
+    ///
+    /// # Errors
+    /// A bug, when nothing asked for one.
+    pub fn store(&self) -> Result<Store, RunError> {
+        self.cloud
+            .as_ref()
+            .map(Cloud::store)
+            .ok_or_else(|| RunError::bug("no store was connected"))
+    }
+
+    /// The run's part of `work.uri`.
+    ///
+    /// # Errors
+    /// A bug, when there is none.
+    pub fn remote(&self) -> Result<&RunStore, RunError> {
+        self.remote
+            .as_ref()
+            .ok_or_else(|| RunError::bug("no work.uri"))
+    }
+
+    /// Tells everybody.
+    pub fn emit(&self, event: &Event) {
+        self.sink.emit(event);
+        if !matches!(event, Event::Advanced { .. }) {
+            self.write_event(event);
+        }
+    }
+
+    /// One line for people.
+    pub fn note(&self, level: Level, message: impl Into<String>) {
+        self.emit(&Event::Note {
+            level,
+            message: message.into(),
+        });
+    }
+
+    /// `events.jsonl` is a view: that a line is lost on a full disk must not end a run.
+    fn write_event(&self, event: &Event) {
+        let mut file = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(out) = file.as_mut() else { return };
+        let at = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0.0, |d| d.as_secs_f64());
+        let line = serde_json::json!({ "at": at, "event": event });
+        if writeln!(out, "{line}").is_err() {
+            *file = None;
+        }
+    }
+
+    /// Begins a stage; the clock runs until [`StageClock::finish`].
+    pub fn begin(
+        &self,
+        stage: Stage,
+        total_bytes: Option<u64>,
+        total_rows: Option<u64>,
+    ) -> StageClock<'_> {
+        self.emit(&Event::StageStarted {
+            stage,
+            total_bytes,
+            total_rows,
+        });
+        StageClock {
+            session: self,
+            stage,
+            begun: Instant::now(),
+        }
+    }
+
+    /// Says that a stage was done by an earlier attempt.
+    pub fn reused(&self, stage: Stage, summary: impl Into<String>) {
+        self.emit(&Event::StageReused {
+            stage,
+            summary: summary.into(),
+        });
+    }
+
+    /// A view for `tabular`, which counts rows and bytes and asks whether to go on.
+    #[must_use]
+    pub fn progress(self: &Arc<Self>, stage: Stage) -> StageProgress {
+        StageProgress {
+            session: Arc::clone(self),
+            stage,
+        }
+    }
+}
+
+fn open_events(folder: &RunFolder) -> Option<File> {
+    let path = folder.events();
+    let fresh = !path.exists();
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .ok()?;
+    if fresh {
+        writeln!(file, "{{\"schema\":\"{EVENTS_SCHEMA}\"}}").ok()?;
+    }
+    Some(file)
+}
+
+/// A running stage.
+pub struct StageClock<'a> {
+    session: &'a Session,
+    stage: Stage,
+    begun: Instant,
+}
+
+impl StageClock<'_> {
+    /// Ends the stage well. Gives its seconds.
+    pub fn finish(self, summary: impl Into<String>) -> f64 {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        self.session.emit(&Event::StageFinished {
+            stage: self.stage,
+            seconds,
+            summary: summary.into(),
+        });
+        seconds
+    }
+}
+
+/// Progress of one stage.
+pub struct StageProgress {
+    session: Arc<Session>,
+    stage: Stage,
+}
+
+impl StageProgress {
+    /// Counts rows and bytes that went through.
+    pub fn add(&self, rows: u64, bytes: u64) {
+        self.session.emit(&Event::Advanced {
+            stage: self.stage,
+            rows,
+            bytes,
+        });
+    }
+}
+
+impl Progress for StageProgress {
+    fn advance(&self, rows: u64, bytes: u64) {
+        self.add(rows, bytes);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.session.cancel.is_cancelled()
+    }
+}

@@ -1,0 +1,197 @@
+//! The assemble stage: predictions beside the rows that they belong to, in input order.
+
+use std::sync::Arc;
+
+use gristmill_cloud::{Expected, S3Uri};
+use gristmill_plan::Assemble;
+use gristmill_plan::spec::{AssembleColumn, ColumnFrom, OutputFormat as PlanFormat};
+use gristmill_tabular::{
+    AssembleJob, Compression, OutputColumn, OutputFormat, ParquetCompression, Part, SealedShard,
+    ShardOutput, assemble,
+};
+
+use crate::disk;
+use crate::entry::{Entry, PartRecord};
+use crate::error::RunError;
+use crate::event::Stage;
+use crate::inventory::blocking;
+use crate::session::Session;
+use crate::stages::cut::interrupted_or;
+use crate::stages::fetch::fetch;
+use crate::stages::score::local_output;
+use crate::stages::source::column_type;
+use crate::stages::upload::in_folder;
+
+/// Joins all shards' predictions, or finds that an earlier attempt did and that its files are still
+/// here. Returns the seconds it took.
+///
+/// # Errors
+/// `Model`, when an answer does not parse; the disk's; the store's.
+pub(crate) async fn run(
+    session: &Arc<Session>,
+    spec: &Assemble,
+    fingerprint: &str,
+    shards_fingerprint: &str,
+) -> Result<f64, RunError> {
+    let done = session
+        .state(|s| s.assembled.clone())
+        .filter(|a| a.fingerprint == fingerprint);
+    if let Some(done) = done
+        && done.parts.iter().all(|p| is_here(session, p))
+    {
+        session.reused(
+            Stage::Assemble,
+            format!("{} rows were joined before", done.rows),
+        );
+        return Ok(0.0);
+    }
+    let (shards, rows) = session.state(|s| {
+        (
+            s.shards.values().cloned().collect::<Vec<_>>(),
+            s.sealed.as_ref().map(|x| x.rows_accepted),
+        )
+    });
+    let clock = session.begin(Stage::Assemble, None, rows);
+    let needed = shards
+        .iter()
+        .map(|s| s.sidecar_bytes.saturating_mul(2))
+        .sum();
+    disk::require(session.folder.root(), needed, "assembling the output")?;
+    fetch_missing(session, &shards, shards_fingerprint).await?;
+    let parts = join(session, spec, &shards).await?;
+    let total: u64 = parts.iter().map(|p| p.rows).sum();
+    if rows.is_some_and(|rows| rows != total) {
+        return Err(RunError::bug(format!(
+            "{} rows went out and {total} came together",
+            rows.unwrap_or(0)
+        )));
+    }
+    let count = parts.len();
+    session.record(&Entry::Assembled {
+        fingerprint: fingerprint.to_owned(),
+        parts,
+        rows: total,
+    })?;
+    Ok(clock.finish(format!("{total} rows in {count} files")))
+}
+
+/// Whether a part is on this machine, whole. Content was synced before its name appeared.
+fn is_here(session: &Session, part: &PartRecord) -> bool {
+    std::fs::metadata(session.folder.parts().join(&part.name)).is_ok_and(|m| m.len() == part.bytes)
+}
+
+/// Sidecars and answers that another machine, or a cleaned disk, does not have.
+async fn fetch_missing(
+    session: &Session,
+    shards: &[SealedShard],
+    fingerprint: &str,
+) -> Result<(), RunError> {
+    let remote = session.remote()?;
+    for shard in shards {
+        let sidecar = session.folder.shards().join(file_name(&shard.sidecar_path));
+        if !sidecar.exists() {
+            let uri = in_folder(&remote.sidecars(fingerprint), &shard.sidecar_path)?;
+            fetch(session, &uri, &sidecar, None).await?;
+        }
+        let output = local_output(session, shard);
+        if !output.exists() {
+            let known = session.state(|s| s.outputs.get(&shard.index).cloned());
+            let known =
+                known.ok_or_else(|| RunError::bug(format!("{} has no output", shard.name)))?;
+            let expected = Expected {
+                size: known.size,
+                etag: known.etag,
+                checksum: None,
+            };
+            let uri = S3Uri::parse(&known.uri)?;
+            fetch(session, &uri, &output, Some(expected)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn file_name(path: &std::path::Path) -> std::ffi::OsString {
+    path.file_name()
+        .map(std::ffi::OsStr::to_owned)
+        .unwrap_or_default()
+}
+
+async fn join(
+    session: &Arc<Session>,
+    spec: &Assemble,
+    shards: &[SealedShard],
+) -> Result<Vec<PartRecord>, RunError> {
+    let outputs: Vec<ShardOutput> = shards
+        .iter()
+        .map(|s| ShardOutput {
+            index: s.index,
+            name: s.name.clone(),
+            sidecar: session.folder.shards().join(file_name(&s.sidecar_path)),
+            sidecar_sha256: s.sidecar_sha256.clone(),
+            predictions: local_output(session, s),
+            rows: s.rows,
+        })
+        .collect();
+    let columns: Vec<OutputColumn> = spec.columns.iter().map(output_column).collect();
+    let format = match spec.format {
+        PlanFormat::Parquet => OutputFormat::Parquet {
+            compression: ParquetCompression::Snappy,
+        },
+        PlanFormat::Csv => OutputFormat::Csv {
+            header: true,
+            compression: Compression::None,
+        },
+    };
+    let (inner, rows_per_part) = (Arc::clone(session), spec.max_rows);
+    blocking(move || {
+        let folder = inner.folder.parts();
+        let job = AssembleJob {
+            shards: &outputs,
+            columns: &columns,
+            format,
+            folder: &folder,
+            rows_per_part,
+            threads: inner.threads,
+        };
+        let done = assemble(&job, &inner.progress(Stage::Assemble))
+            .map_err(|e| interrupted_or(&inner, e))?;
+        Ok(done.parts.into_iter().map(part_record).collect())
+    })
+    .await
+}
+
+fn output_column(column: &AssembleColumn) -> OutputColumn {
+    let name = column.name.clone();
+    match &column.from {
+        ColumnFrom::Source { column } => OutputColumn::Source {
+            name,
+            from: column.clone(),
+        },
+        ColumnFrom::Prediction {
+            index,
+            column_type: t,
+        } => OutputColumn::Prediction {
+            name,
+            index: *index,
+            column_type: column_type(*t),
+        },
+        ColumnFrom::Constant {
+            value,
+            column_type: t,
+        } => OutputColumn::Constant {
+            name,
+            value: value.clone(),
+            column_type: column_type(*t),
+        },
+    }
+}
+
+/// A finished file as the ledger and the manifest name it.
+pub(crate) fn part_record(part: Part) -> PartRecord {
+    PartRecord {
+        name: part.name,
+        rows: part.rows,
+        bytes: part.bytes,
+        sha256: part.sha256,
+    }
+}

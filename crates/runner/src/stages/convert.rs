@@ -1,0 +1,116 @@
+//! A pipeline without a transform: the source, prepared, to files.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gristmill_plan::spec::{ParquetCompression as PlanCodec, ShardFormat};
+use gristmill_tabular::{ConvertJob, Format, ParquetCompression, Target as Files, convert};
+
+use crate::disk;
+use crate::entry::Entry;
+use crate::error::RunError;
+use crate::event::Stage;
+use crate::inventory::blocking;
+use crate::pipeline::Ready;
+use crate::session::Session;
+use crate::stages::assemble::part_record;
+use crate::stages::cut::interrupted_or;
+use crate::target::Target;
+
+/// The fingerprint under which the files of such a pipeline are recorded.
+pub(crate) fn fingerprint(ready: &Ready) -> String {
+    ready.shards.to_string()
+}
+
+/// Converts into the run's folder, or finds that an earlier attempt did. Returns the seconds it
+/// took.
+///
+/// # Errors
+/// The data's or the disk's.
+pub(crate) async fn run(
+    session: &Arc<Session>,
+    ready: &Ready,
+    target: &Target,
+) -> Result<f64, RunError> {
+    let print = fingerprint(ready);
+    let done = session
+        .state(|s| s.assembled.clone())
+        .filter(|a| a.fingerprint == print);
+    if let Some(done) = done
+        && (done
+            .parts
+            .iter()
+            .all(|p| session.folder.parts().join(&p.name).exists())
+            || session.state(|s| s.published.is_some()))
+    {
+        session.reused(
+            Stage::Shards,
+            format!("{} rows were converted before", done.rows),
+        );
+        return Ok(0.0);
+    }
+    let bytes = ready.plan.source.bytes;
+    disk::require(session.folder.root(), bytes, "converting the input")?;
+    let clock = session.begin(Stage::Shards, None, None);
+    session.record(&Entry::Sharding {
+        fingerprint: print.clone(),
+    })?;
+    let job = job(session, ready, target);
+    let inner = Arc::clone(session);
+    let done = blocking(move || {
+        convert(job, &inner.progress(Stage::Shards)).map_err(|e| interrupted_or(&inner, e))
+    })
+    .await?;
+    let quarantined: BTreeMap<String, u64> = done
+        .quarantined
+        .iter()
+        .map(|(reason, n)| (reason.name().to_owned(), *n))
+        .collect();
+    session.record(&Entry::ShardsSealed {
+        fingerprint: print.clone(),
+        shards: u32::try_from(done.files.len()).unwrap_or(u32::MAX),
+        rows_source: done.rows_source,
+        rows_accepted: done.rows,
+        quarantined,
+    })?;
+    let summary = format!("{} rows in {} files", done.rows, done.files.len());
+    let parts = done.files.into_iter().map(part_record).collect();
+    session.record(&Entry::Assembled {
+        fingerprint: print,
+        parts,
+        rows: done.rows,
+    })?;
+    Ok(clock.finish(summary))
+}
+
+fn job(session: &Session, ready: &Ready, target: &Target) -> ConvertJob {
+    let plan = &ready.plan;
+    let parts = session.folder.parts();
+    let output = match target {
+        Target::File(path) => Files::File(parts.join(path.file_name().unwrap_or_default())),
+        Target::S3(_) | Target::Folder(_) => Files::Folder(parts),
+    };
+    let format = match plan.shards.format {
+        ShardFormat::Csv => Format::Csv,
+        ShardFormat::CsvGz => Format::CsvGz,
+        ShardFormat::CsvSz => Format::CsvSz,
+        ShardFormat::Parquet => Format::Parquet,
+    };
+    let keep_all =
+        plan.prepare.select.is_none() && plan.prepare.drop.is_empty() && plan.prepare.id.is_empty();
+    let mut job = ConvertJob::new(ready.inputs.clone(), format, output);
+    job.options = ready.options.clone();
+    job.overwrite = true;
+    job.output_header = plan.shards.header;
+    job.select = (!keep_all).then(|| plan.columns.shards.clone());
+    job.rename.clone_from(&plan.prepare.rename);
+    job.max_rows = plan.shards.max_rows;
+    job.max_bytes = plan.shards.max_bytes;
+    job.row_group_rows = usize::try_from(plan.shards.row_group_rows).ok();
+    job.compression = match plan.shards.compression {
+        PlanCodec::Snappy => ParquetCompression::Snappy,
+        PlanCodec::None => ParquetCompression::None,
+    };
+    job.bad_rows = Some(session.folder.quarantine().join("bad-rows.jsonl"));
+    job
+}

@@ -1,0 +1,12 @@
+//! The stages of a run, each idempotent: it looks at the ledger's state, does what is missing,
+//! records what it did.
+
+pub(crate) mod assemble;
+pub(crate) mod convert;
+pub(crate) mod cut;
+pub(crate) mod fetch;
+pub(crate) mod publish;
+pub(crate) mod score;
+pub(crate) mod source;
+pub(crate) mod upload;
+pub(crate) mod watch;

@@ -1,0 +1,280 @@
+//! One transform job from its request to a terminal state.
+
+use std::time::Duration;
+
+use gristmill_cloud::{CloudErrorKind, CreateTransformJob, JobInfo, JobStatus, Transforms};
+use gristmill_plan::spec::OnInterrupt;
+
+use crate::entry::Entry;
+use crate::error::RunError;
+use crate::event::{Event, Level};
+use crate::exit_code::ExitCode;
+use crate::session::Session;
+
+/// Against the service: its Describe calls are throttled at about two a second for an account.
+const POLL_FIRST: Duration = Duration::from_secs(10);
+const POLL_MOST: Duration = Duration::from_secs(30);
+/// Against the embedded service.
+const LOCAL_POLL_FIRST: Duration = Duration::from_millis(50);
+const LOCAL_POLL_MOST: Duration = Duration::from_secs(1);
+/// How long a job that was told to stop may take to say that it has.
+const STOP_LIMIT: Duration = Duration::from_secs(600);
+
+/// How a job ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Ended {
+    pub(crate) name: String,
+    pub(crate) status: JobStatus,
+    pub(crate) reason: Option<String>,
+}
+
+/// Creates the job, or adopts the one that an interrupted attempt created from the same request.
+///
+/// # Errors
+/// `Exists`, when a job of that name was created from another request; the service's.
+pub(crate) async fn create_or_adopt(
+    session: &Session,
+    request: &CreateTransformJob,
+) -> Result<(), RunError> {
+    let transforms = transforms(session)?;
+    let name = &request.transform_job_name;
+    let (arn, adopted) = match session.cancel.guard(transforms.create_job(request)).await {
+        Ok(arn) => (arn, false),
+        Err(_) if session.cancel.is_cancelled() => return Err(session.cancel.error()),
+        Err(error) if error.exit == ExitCode::Exists => {
+            (adopt(session, &transforms, request).await?, true)
+        }
+        Err(error) => return Err(error),
+    };
+    if adopted {
+        session.note(
+            Level::Info,
+            format!("job {name} was created before the interruption: going on with it"),
+        );
+    }
+    session.record(&Entry::JobCreated {
+        name: name.clone(),
+        arn,
+        adopted,
+    })?;
+    session.mirror().await
+}
+
+async fn adopt(
+    session: &Session,
+    transforms: &Transforms,
+    request: &CreateTransformJob,
+) -> Result<String, RunError> {
+    let name = &request.transform_job_name;
+    let info = session.cancel.guard(transforms.describe_job(name)).await?;
+    let Some(info) = info else {
+        return Err(RunError::new(
+            ExitCode::Temporary,
+            format!(
+                "job {name}: the service says that the name is in use, and that there is no such job"
+            ),
+        ));
+    };
+    if is_ours(&info, request) {
+        return Ok(info.arn);
+    }
+    Err(RunError::new(
+        ExitCode::Exists,
+        format!(
+            "job {name} exists and was created from another request: it reads {} and writes {}",
+            info.s3_input_uri, info.s3_output_path
+        ),
+    )
+    .with_help("start a new run with --fresh"))
+}
+
+/// Model, input and output are together as unique as the run: the output prefix holds the run's id.
+fn is_ours(info: &JobInfo, request: &CreateTransformJob) -> bool {
+    info.model_name == request.model_name
+        && info.s3_input_uri == request.transform_input.data_source.s3_data_source.s3_uri
+        && info.s3_output_path == request.transform_output.s3_output_path
+}
+
+/// Waits until the job has ended, and records how.
+///
+/// # Errors
+/// `Timeout` after `job_timeout` (the job is stopped then); the interruption; the service's.
+pub(crate) async fn until_ended(session: &Session, name: &str) -> Result<Ended, RunError> {
+    let transforms = transforms(session)?;
+    let limit = session.spec.transform.as_ref().and_then(|t| t.job_timeout);
+    let mut pause = if session.local {
+        LOCAL_POLL_FIRST
+    } else {
+        POLL_FIRST
+    };
+    let mut last = None;
+    loop {
+        let info = describe(session, &transforms, name).await?;
+        report(session, &info, &mut last);
+        if info.status.is_terminal() {
+            return ended(session, info).await;
+        }
+        if limit.is_some_and(|limit| age(&info) >= limit) {
+            return Err(stop_late(session, &transforms, name, limit.unwrap_or_default()).await);
+        }
+        wait(session, &transforms, name, pause).await?;
+        let most = if session.local {
+            LOCAL_POLL_MOST
+        } else {
+            POLL_MOST
+        };
+        pause = (pause * 3 / 2).min(most);
+    }
+}
+
+/// Seconds since the job's creation by the service's clock and ours.
+fn age(info: &JobInfo) -> u64 {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0.0, |d| d.as_secs_f64());
+    let seconds = (now - info.creation_time).max(0.0);
+    // Whole seconds are what the limit is given in; a negative or absurd clock gives 0 or the limit.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturating and not negative"
+    )]
+    let whole = seconds as u64;
+    whole
+}
+
+async fn describe(
+    session: &Session,
+    transforms: &Transforms,
+    name: &str,
+) -> Result<JobInfo, RunError> {
+    let info = session.cancel.guard(transforms.describe_job(name)).await;
+    match info {
+        Err(_) if session.cancel.is_cancelled() => {
+            Err(interrupted(session, transforms, name).await)
+        }
+        Err(error) => Err(error),
+        Ok(Some(info)) => Ok(info),
+        Ok(None) => Err(RunError::new(
+            ExitCode::Model,
+            format!("job {name} is no longer known to the service"),
+        )
+        .with_help("start a new run with --fresh")),
+    }
+}
+
+fn report(session: &Session, info: &JobInfo, last: &mut Option<JobStatus>) {
+    if last.as_ref() != Some(&info.status) {
+        session.emit(&Event::Job {
+            name: info.name.clone(),
+            status: status_name(&info.status).to_owned(),
+            seconds: age(info),
+        });
+        *last = Some(info.status.clone());
+    }
+}
+
+/// The service's word for a status.
+pub(crate) fn status_name(status: &JobStatus) -> &str {
+    match status {
+        JobStatus::InProgress => "InProgress",
+        JobStatus::Completed => "Completed",
+        JobStatus::Failed => "Failed",
+        JobStatus::Stopping => "Stopping",
+        JobStatus::Stopped => "Stopped",
+        JobStatus::Unknown(other) => other,
+    }
+}
+
+async fn ended(session: &Session, info: JobInfo) -> Result<Ended, RunError> {
+    let ended = Ended {
+        name: info.name,
+        status: info.status,
+        reason: info.failure_reason,
+    };
+    session.record(&Entry::JobEnded {
+        name: ended.name.clone(),
+        status: status_name(&ended.status).to_owned(),
+        reason: ended.reason.clone(),
+    })?;
+    session.mirror().await?;
+    Ok(ended)
+}
+
+async fn wait(
+    session: &Session,
+    transforms: &Transforms,
+    name: &str,
+    pause: Duration,
+) -> Result<(), RunError> {
+    // Up to a quarter more, so that many runs do not ask at the same moment.
+    let jitter = pause.mul_f64(fastrand::f64() * 0.25);
+    tokio::select! {
+        () = session.cancel.cancelled() => Err(interrupted(session, transforms, name).await),
+        () = tokio::time::sleep(pause + jitter) => Ok(()),
+    }
+}
+
+async fn interrupted(session: &Session, transforms: &Transforms, name: &str) -> RunError {
+    let stop = session
+        .spec
+        .transform
+        .as_ref()
+        .is_some_and(|t| t.on_interrupt == OnInterrupt::Stop);
+    if stop {
+        let said = match transforms.stop_job(name).await {
+            Ok(()) => format!("job {name} was told to stop (on_interrupt: stop)"),
+            Err(e) => format!("job {name} could not be stopped: {e}"),
+        };
+        session.note(Level::Warn, said);
+    } else {
+        session.note(
+            Level::Warn,
+            format!("job {name} is left running; the same command finds it again"),
+        );
+    }
+    session.cancel.error()
+}
+
+async fn stop_late(session: &Session, transforms: &Transforms, name: &str, limit: u64) -> RunError {
+    let error = RunError::new(
+        ExitCode::Timeout,
+        format!("job {name} ran longer than job_timeout ({limit} s)"),
+    );
+    if let Err(e) = transforms.stop_job(name).await {
+        return error.with_help(format!("it could NOT be stopped and is still billed: {e}"));
+    }
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < STOP_LIMIT {
+        match transforms.describe_job(name).await {
+            Ok(Some(info)) if info.status.is_terminal() => {
+                let _ = ended(session, info).await;
+                return error.with_help("it was stopped; a stopped job stores no output");
+            }
+            Ok(Some(_)) => {
+                tokio::time::sleep(if session.local {
+                    LOCAL_POLL_MOST
+                } else {
+                    POLL_FIRST
+                })
+                .await
+            }
+            Ok(None) => break,
+            Err(e) if e.kind == CloudErrorKind::Throttled => tokio::time::sleep(POLL_FIRST).await,
+            Err(_) => break,
+        }
+    }
+    error.with_help("it was told to stop and has not said that it did: look at it in the console")
+}
+
+/// The transform service.
+///
+/// # Errors
+/// A bug, when nothing asked for it.
+pub(crate) fn transforms(session: &Session) -> Result<Transforms, RunError> {
+    session
+        .cloud
+        .as_ref()
+        .map(gristmill_cloud::Cloud::transforms)
+        .ok_or_else(|| RunError::bug("no transform service was connected"))
+}

@@ -1,0 +1,353 @@
+//! What a ledger adds up to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gristmill_tabular::{Schema, SealedShard};
+
+use crate::entry::{Entry, PartRecord, PipelineText};
+use crate::inventory::InputFile;
+use crate::result::{JobRecord, RunResult};
+
+/// Everything known about a run, folded from its ledger. Pure: the same entries, the same state.
+#[derive(Debug, Clone, Default)]
+pub struct RunState {
+    /// The frozen beginning.
+    pub opened: Option<Opened>,
+    /// The number of the last attempt.
+    pub attempt: u32,
+    /// Inputs and the source stage's fingerprint.
+    pub inputs: Option<(Vec<InputFile>, String)>,
+    /// The first pass.
+    pub scanned: Option<Scanned>,
+    /// The shards stage's fingerprint.
+    pub sharding: Option<String>,
+    /// Shards of that fingerprint, by index.
+    pub shards: BTreeMap<u32, SealedShard>,
+    /// Indexes of those that the store confirmed.
+    pub uploaded: BTreeSet<u32>,
+    /// Set once all shards are known.
+    pub sealed: Option<Sealed>,
+    /// Jobs in the order of their launches.
+    pub launches: Vec<Launched>,
+    /// Verified outputs by shard.
+    pub outputs: BTreeMap<u32, VerifiedOutput>,
+    /// The joined output.
+    pub assembled: Option<Assembled>,
+    /// The destination that we began to write, and the files.
+    pub publishing: Option<(String, Vec<String>)>,
+    /// The destination that is complete.
+    pub published: Option<String>,
+    /// The final result.
+    pub finished: Option<RunResult>,
+    /// How the last attempt ended, if it ended and not well.
+    pub stopped: Option<(u8, String)>,
+}
+
+/// The frozen beginning of a run.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// The run.
+    pub run_id: String,
+    /// Its key.
+    pub run_key: String,
+    /// The pipeline's file.
+    pub file: PipelineText,
+    /// Parameters as given.
+    pub params: BTreeMap<String, String>,
+    /// The clock.
+    pub clock: String,
+    /// Only so many rows.
+    pub limit_rows: Option<u64>,
+    /// With the embedded services.
+    pub local: bool,
+}
+
+/// The first pass over the inputs.
+#[derive(Debug, Clone)]
+pub struct Scanned {
+    /// The sealed schema.
+    pub schema: Schema,
+    /// Data rows.
+    pub rows_source: u64,
+    /// Rows that conform.
+    pub rows_accepted: u64,
+    /// Decompressed bytes.
+    pub bytes: u64,
+}
+
+/// All shards are known.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    /// How many.
+    pub shards: u32,
+    /// Rows in the inputs.
+    pub rows_source: u64,
+    /// Rows in the shards.
+    pub rows_accepted: u64,
+    /// Quarantined rows by reason.
+    pub quarantined: BTreeMap<String, u64>,
+}
+
+/// A transform job that was announced.
+#[derive(Debug, Clone)]
+pub struct Launched {
+    /// The job attempt.
+    pub attempt: u32,
+    /// The transform stage's fingerprint.
+    pub fingerprint: String,
+    /// The shards that it covers.
+    pub shards: Vec<u32>,
+    /// Where it writes.
+    pub output: String,
+    /// The request.
+    pub request: serde_json::Value,
+    /// Its ARN once it was created.
+    pub arn: Option<String>,
+    /// The terminal status and the reason.
+    pub ended: Option<(String, Option<String>)>,
+}
+
+impl Launched {
+    /// TransformJobName.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.request
+            .get("TransformJobName")
+            .and_then(|n| n.as_str())
+            .unwrap_or_default()
+    }
+}
+
+/// A shard's predictions, counted.
+#[derive(Debug, Clone)]
+pub struct VerifiedOutput {
+    /// The object.
+    pub uri: String,
+    /// Its ETag.
+    pub etag: String,
+    /// Its size.
+    pub size: u64,
+}
+
+/// The joined output.
+#[derive(Debug, Clone)]
+pub struct Assembled {
+    /// The assemble stage's fingerprint.
+    pub fingerprint: String,
+    /// In row order.
+    pub parts: Vec<PartRecord>,
+    /// All rows.
+    pub rows: u64,
+}
+
+impl RunState {
+    /// Folds a ledger.
+    #[must_use]
+    pub fn of(entries: &[Entry]) -> Self {
+        let mut state = Self::default();
+        for entry in entries {
+            state.apply(entry);
+        }
+        state
+    }
+
+    /// Takes one entry in.
+    pub fn apply(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Opened { .. } => self.open(entry),
+            Entry::Resumed { attempt, .. } => {
+                self.attempt = *attempt;
+                self.stopped = None;
+            }
+            Entry::Inputs { files, fingerprint } => {
+                self.inputs = Some((files.clone(), fingerprint.clone()))
+            }
+            Entry::Scanned {
+                schema,
+                rows_source,
+                rows_accepted,
+                bytes,
+            } => {
+                self.scanned = Some(Scanned {
+                    schema: schema.clone(),
+                    rows_source: *rows_source,
+                    rows_accepted: *rows_accepted,
+                    bytes: *bytes,
+                });
+            }
+            Entry::Finished { result } => self.finished = Some(result.clone()),
+            Entry::Stopped { exit, message } => self.stopped = Some((*exit, message.clone())),
+            other => self.apply_work(other),
+        }
+    }
+
+    fn open(&mut self, entry: &Entry) {
+        let Entry::Opened {
+            run_id,
+            run_key,
+            file,
+            params,
+            clock,
+            limit_rows,
+            local,
+            ..
+        } = entry
+        else {
+            return;
+        };
+        self.attempt = 1;
+        self.opened = Some(Opened {
+            run_id: run_id.clone(),
+            run_key: run_key.clone(),
+            file: file.clone(),
+            params: params.clone(),
+            clock: clock.clone(),
+            limit_rows: *limit_rows,
+            local: *local,
+        });
+    }
+
+    fn apply_work(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Sharding { fingerprint } => self.begin_sharding(fingerprint),
+            Entry::ShardSealed { shard } => {
+                let same = self
+                    .shards
+                    .get(&shard.index)
+                    .is_some_and(|s| s.sha256 == shard.sha256);
+                if !same {
+                    self.uploaded.remove(&shard.index);
+                }
+                self.shards.insert(shard.index, shard.clone());
+            }
+            Entry::ShardUploaded { index, sha256, .. } => {
+                if self.shards.get(index).is_some_and(|s| s.sha256 == *sha256) {
+                    self.uploaded.insert(*index);
+                }
+            }
+            Entry::ShardsSealed {
+                shards,
+                rows_source,
+                rows_accepted,
+                quarantined,
+                ..
+            } => {
+                self.sealed = Some(Sealed {
+                    shards: *shards,
+                    rows_source: *rows_source,
+                    rows_accepted: *rows_accepted,
+                    quarantined: quarantined.clone(),
+                });
+            }
+            other => self.apply_answers(other),
+        }
+    }
+
+    /// Shards of another fingerprint, and all that followed from them, count no longer.
+    fn begin_sharding(&mut self, fingerprint: &str) {
+        if self.sharding.as_deref() != Some(fingerprint) {
+            self.shards.clear();
+            self.uploaded.clear();
+            self.outputs.clear();
+            self.assembled = None;
+        }
+        self.sealed = None;
+        self.sharding = Some(fingerprint.to_owned());
+    }
+
+    fn apply_answers(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Launching {
+                attempt,
+                fingerprint,
+                shards,
+                output,
+                request,
+            } => {
+                if self
+                    .launches
+                    .last()
+                    .is_some_and(|l| l.fingerprint != *fingerprint)
+                {
+                    self.outputs.clear();
+                    self.assembled = None;
+                }
+                self.launches.push(Launched {
+                    attempt: *attempt,
+                    fingerprint: fingerprint.clone(),
+                    shards: shards.clone(),
+                    output: output.clone(),
+                    request: request.clone(),
+                    arn: None,
+                    ended: None,
+                });
+            }
+            Entry::JobCreated { name, arn, .. } => {
+                if let Some(job) = self.job(name) {
+                    job.arn = Some(arn.clone());
+                }
+            }
+            Entry::JobEnded {
+                name,
+                status,
+                reason,
+            } => {
+                if let Some(job) = self.job(name) {
+                    job.ended = Some((status.clone(), reason.clone()));
+                }
+            }
+            Entry::OutputVerified {
+                index,
+                uri,
+                etag,
+                size,
+                ..
+            } => {
+                self.outputs.insert(
+                    *index,
+                    VerifiedOutput {
+                        uri: uri.clone(),
+                        etag: etag.clone(),
+                        size: *size,
+                    },
+                );
+            }
+            Entry::Assembled {
+                fingerprint,
+                parts,
+                rows,
+            } => {
+                self.assembled = Some(Assembled {
+                    fingerprint: fingerprint.clone(),
+                    parts: parts.clone(),
+                    rows: *rows,
+                });
+            }
+            Entry::Publishing { uri, files } => {
+                self.publishing = Some((uri.clone(), files.clone()))
+            }
+            Entry::Published { uri, .. } => self.published = Some(uri.clone()),
+            _ => {}
+        }
+    }
+
+    fn job(&mut self, name: &str) -> Option<&mut Launched> {
+        self.launches.iter_mut().rev().find(|l| l.name() == name)
+    }
+
+    /// The jobs as a result lists them.
+    #[must_use]
+    pub fn job_records(&self) -> Vec<JobRecord> {
+        let record = |l: &Launched| JobRecord {
+            name: l.name().to_owned(),
+            arn: l.arn.clone(),
+            status: l
+                .ended
+                .as_ref()
+                .map_or_else(|| "InProgress".to_owned(), |(status, _)| status.clone()),
+            attempt: l.attempt,
+            shards: u32::try_from(l.shards.len()).unwrap_or(u32::MAX),
+        };
+        self.launches.iter().map(record).collect()
+    }
+}

@@ -1,0 +1,269 @@
+//! CSV to CSV in another wrapper, to canonical CSV, or to Parquet.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::assemble::Part;
+use crate::bad_rows::BadReason;
+use crate::compression::Compression;
+use crate::convert_csv::{to_csv, verbatim};
+use crate::convert_parquet::to_parquet;
+use crate::convert_parts::Outputs;
+use crate::error::TabularError;
+use crate::input::Input;
+use crate::parquet_writer::ParquetCompression;
+use crate::progress::Progress;
+use crate::rows::Refusals;
+use crate::scan::{ScanOptions, places};
+use crate::schema::Schema;
+
+/// What to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Format {
+    /// Text.
+    #[serde(rename = "csv")]
+    Csv,
+    /// Text in gzip.
+    #[serde(rename = "csv.gz")]
+    CsvGz,
+    /// Text in Snappy's framing format.
+    #[serde(rename = "csv.sz")]
+    CsvSz,
+    /// Parquet.
+    #[serde(rename = "parquet")]
+    Parquet,
+}
+
+impl Format {
+    /// The format that a file name asks for: `.csv`, `.csv.gz`, `.csv.sz`, `.parquet`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::CsvGz, Self::CsvSz, Self::Csv, Self::Parquet]
+            .into_iter()
+            .find(|f| {
+                name.strip_suffix(f.extension())
+                    .is_some_and(|stem| stem.is_empty() || stem.ends_with('.'))
+            })
+    }
+
+    /// The extension without its first dot, which is also the format's name.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::CsvGz => "csv.gz",
+            Self::CsvSz => "csv.sz",
+            Self::Parquet => "parquet",
+        }
+    }
+
+    pub(crate) fn compression(self) -> Compression {
+        match self {
+            Self::Csv | Self::Parquet => Compression::None,
+            Self::CsvGz => Compression::Gzip,
+            Self::CsvSz => Compression::SnappyFramed,
+        }
+    }
+}
+
+/// Where to write it.
+pub enum Target {
+    /// One file; it appears under its name only when it is whole.
+    File(PathBuf),
+    /// `part-00000.csv` … in a folder, which is made if it is not there.
+    Folder(PathBuf),
+    /// A stream, such as stdout.
+    Writer(Box<dyn Write + Send>),
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Folder(path) => f.debug_tuple("Folder").field(path).finish(),
+            Self::Writer(_) => f.write_str("Writer"),
+        }
+    }
+}
+
+/// A conversion. `Default` converts to text, everything as it is, with no inputs.
+#[derive(Debug)]
+pub struct ConvertJob {
+    /// What to read. To Parquet with [`Typing::Infer`] it is read twice: a stream has to be
+    /// [spilled](Input::spilled) first.
+    pub inputs: Vec<Input>,
+    /// How to read it.
+    pub options: ScanOptions,
+    /// The format.
+    pub to: Format,
+    /// The place.
+    pub output: Target,
+    /// Replace what is there.
+    pub overwrite: bool,
+    /// Rewrite CSV as canonical CSV even where only the wrapper changes.
+    pub canonical: bool,
+    /// Begin CSV with a header line.
+    pub output_header: bool,
+    /// Only these columns, in this order.
+    pub select: Option<Vec<String>>,
+    /// All columns but these.
+    pub drop: Vec<String>,
+    /// New names, by old ones.
+    pub rename: BTreeMap<String, String>,
+    /// Rows of a part, at most.
+    pub max_rows: Option<u64>,
+    /// Bytes of a part before compression, its header counted, at most; CSV only.
+    pub max_bytes: Option<u64>,
+    /// Rows of a Parquet row group.
+    pub row_group_rows: Option<usize>,
+    /// The codec of Parquet pages.
+    pub compression: ParquetCompression,
+    /// Bad rows go here, a JSON object a line; not written if there are none.
+    pub bad_rows: Option<PathBuf>,
+}
+
+impl ConvertJob {
+    /// Converts `inputs` to `output` with all else at its default.
+    pub fn new(inputs: Vec<Input>, to: Format, output: Target) -> Self {
+        Self {
+            inputs,
+            options: ScanOptions::default(),
+            to,
+            output,
+            overwrite: false,
+            canonical: false,
+            output_header: true,
+            select: None,
+            drop: Vec::new(),
+            rename: BTreeMap::new(),
+            max_rows: None,
+            max_bytes: None,
+            row_group_rows: None,
+            compression: ParquetCompression::default(),
+            bad_rows: None,
+        }
+    }
+
+    fn check(&self) -> Result<(), TabularError> {
+        let refuse = |message: &str| Err(TabularError::Options(message.to_owned()));
+        if self.inputs.is_empty() {
+            return Err(TabularError::NoInput);
+        }
+        if self.to == Format::Parquet && self.max_bytes.is_some() {
+            return refuse("max_bytes does not limit Parquet parts: use max_rows");
+        }
+        let cut = self.max_rows.is_some() || self.max_bytes.is_some();
+        if cut && !matches!(self.output, Target::Folder(_)) {
+            return refuse(
+                "max_rows and max_bytes cut the output into parts: name a folder as output",
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether the text stays as it is, byte for byte, but for bad rows taken out.
+    fn is_verbatim(&self) -> bool {
+        self.inputs.len() == 1
+            && !self.canonical
+            && self.select.is_none()
+            && self.drop.is_empty()
+            && self.rename.is_empty()
+            && self.max_rows.is_none()
+            && self.max_bytes.is_none()
+            && self.output_header == self.options.dialect.header
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Converted {
+    /// Data rows of all inputs.
+    pub rows_source: u64,
+    /// Rows written.
+    pub rows: u64,
+    /// Bad rows by reason.
+    pub quarantined: BTreeMap<BadReason, u64>,
+    /// The files in row order; none for a stream.
+    pub files: Vec<Part>,
+    /// The columns written, under their new names; none for CSV, whose cells have no types.
+    pub schema: Option<Schema>,
+}
+
+/// Converts. Memory: about four blocks a thread, and for Parquet the row groups under way. Where the
+/// input is read twice, `progress` is told of both passes.
+///
+/// # Errors
+/// Those of [`scan`](crate::scan::scan); an output that exists; options that contradict each other;
+/// those of writing. Nothing is then left under a final name.
+pub fn convert(mut job: ConvertJob, progress: &dyn Progress) -> Result<Converted, TabularError> {
+    job.check()?;
+    let target = std::mem::replace(&mut job.output, Target::Folder(PathBuf::new()));
+    let outputs = Outputs::new(target, job.to, job.overwrite)?;
+    let mut refusals = Refusals::new(job.options.on_bad_row);
+    if let Some(path) = &job.bad_rows {
+        refusals = refusals.keep_in(path)?;
+    }
+    let written = match job.to {
+        Format::Parquet => to_parquet(&job, outputs, &mut refusals, progress),
+        _ if job.is_verbatim() => verbatim(&job, outputs, &mut refusals, progress),
+        _ => to_csv(&job, outputs, &mut refusals, progress),
+    };
+    refusals.keep()?;
+    let (rows, files, schema) = written?;
+    Ok(Converted {
+        rows_source: refusals.total,
+        rows,
+        quarantined: refusals.counts,
+        files,
+        schema,
+    })
+}
+
+/// Rows, parts, and the schema where there are types.
+pub(crate) type Written = (u64, Vec<Part>, Option<Schema>);
+
+/// Columns to write: their place in the header and their name in the output.
+pub(crate) fn columns(
+    job: &ConvertJob,
+    names: &[String],
+) -> Result<Vec<(usize, String)>, TabularError> {
+    let file = &job.inputs[0].name;
+    let asked = job
+        .drop
+        .iter()
+        .chain(job.rename.keys())
+        .map(String::as_str)
+        .collect::<Vec<_>>();
+    places(&asked, names, file)?;
+    let wanted: Vec<&str> = match &job.select {
+        Some(select) => select.iter().map(String::as_str).collect(),
+        None => names.iter().map(String::as_str).collect(),
+    };
+    let kept: Vec<&str> = wanted
+        .into_iter()
+        .filter(|n| !job.drop.iter().any(|d| d == n))
+        .collect();
+    if kept.is_empty() {
+        return Err(TabularError::Options(
+            "no column is left to write: select more or drop fewer".into(),
+        ));
+    }
+    let renamed = |name: &&str| {
+        job.rename
+            .get(*name)
+            .map_or((*name).to_owned(), Clone::clone)
+    };
+    let columns: Vec<(usize, String)> = places(&kept, names, file)?
+        .into_iter()
+        .zip(kept.iter().map(renamed))
+        .collect();
+    for (i, (_, name)) in columns.iter().enumerate() {
+        if columns[..i].iter().any(|(_, other)| other == name) {
+            return Err(TabularError::Options(format!(
+                "two columns of the output would be named {name:?}"
+            )));
+        }
+    }
+    Ok(columns)
+}

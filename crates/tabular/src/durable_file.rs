@@ -1,0 +1,231 @@
+//! A file that is either there whole, and on the disk, or not there at all.
+//!
+//! Bytes go to a hidden name in the same folder and are counted and hashed on their way; at the
+//! end they are synced, the file is renamed, and the folder is synced, so that neither a killed
+//! process nor a lost power supply leaves half a file under the real name.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::TabularError;
+
+/// What a committed file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Its final path.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, 64 lower-case hexadecimal digits.
+    pub sha256: String,
+}
+
+/// The file and what has been written to it.
+struct Content {
+    file: File,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+/// A file being written under a temporary name. Dropped without [`commit`](DurableFile::commit),
+/// it removes what it made.
+pub struct DurableFile {
+    content: Arc<Mutex<Content>>,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl std::fmt::Debug for DurableFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DurableFile")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DurableFile {
+    /// Starts a file that will be `path`, readable as the process's umask says.
+    ///
+    /// The temporary name is `.NAME.partial` beside it; one left by a killed process is replaced.
+    ///
+    /// # Errors
+    /// [`TabularError::Io`] when the folder does not exist or may not be written.
+    pub fn create(path: &Path) -> Result<DurableFile, TabularError> {
+        let temporary = temporary_name(path);
+        let file = open_new(&temporary).map_err(TabularError::io("create", &temporary))?;
+        let content = Content {
+            file,
+            hasher: Sha256::new(),
+            bytes: 0,
+        };
+        Ok(DurableFile {
+            content: Arc::new(Mutex::new(content)),
+            temporary,
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// A handle to write through, for writers that want to own what they write to. Writing is
+    /// not buffered here: hand over blocks, not lines.
+    pub fn writer(&self) -> Box<dyn Write + Send> {
+        Box::new(Handle(Arc::clone(&self.content)))
+    }
+
+    /// Bytes written so far.
+    pub fn bytes(&self) -> u64 {
+        self.content
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .bytes
+    }
+
+    /// Syncs, renames to the final path (replacing a file of that name), syncs the folder.
+    ///
+    /// # Errors
+    /// [`TabularError::Io`]; the temporary file is then removed and an older file left as it was.
+    pub fn commit(self) -> Result<Committed, TabularError> {
+        let (bytes, hasher) = {
+            let content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+            content
+                .file
+                .sync_all()
+                .map_err(TabularError::io("sync", &self.temporary))?;
+            (content.bytes, content.hasher.clone())
+        };
+        std::fs::rename(&self.temporary, &self.path)
+            .map_err(TabularError::io("rename to", &self.path))?;
+        sync_folder(&self.path)?;
+        Ok(Committed {
+            path: self.path.clone(),
+            bytes,
+            sha256: hex::encode(hasher.finalize()),
+        })
+    }
+}
+
+impl Write for DurableFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        write_to(&self.content, buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for DurableFile {
+    fn drop(&mut self) {
+        // After a commit there is no such name any more, and nobody is left to be told of failure.
+        let _ = std::fs::remove_file(&self.temporary);
+    }
+}
+
+struct Handle(Arc<Mutex<Content>>);
+
+impl Write for Handle {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        write_to(&self.0, buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn write_to(content: &Mutex<Content>, buf: &[u8]) -> io::Result<usize> {
+    let mut content = content.lock().unwrap_or_else(PoisonError::into_inner);
+    let n = content.file.write(buf)?;
+    content.hasher.update(&buf[..n]);
+    content.bytes += n as u64;
+    Ok(n)
+}
+
+fn temporary_name(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".partial");
+    path.with_file_name(name)
+}
+
+fn open_new(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // Never through a link that somebody put there.
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// Makes the name itself durable. Only Unix can open a folder for this.
+fn sync_folder(path: &Path) -> Result<(), TabularError> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let synced = File::open(folder).and_then(|f| f.sync_all());
+    synced.map_err(TabularError::io("sync", folder))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn appears_whole_with_size_and_hash() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let mut file = DurableFile::create(&path).unwrap();
+        file.write_all(b"1,2").unwrap();
+        file.writer().write_all(b",3\n").unwrap();
+        assert!(!path.exists());
+        assert_eq!(file.bytes(), 6);
+        let done = file.commit().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"1,2,3\n");
+        assert_eq!((done.path.as_path(), done.bytes), (path.as_path(), 6));
+        assert_eq!(done.sha256, hex::encode(Sha256::digest(b"1,2,3\n")));
+        assert_eq!(names(folder.path()), ["a.csv"]);
+    }
+
+    #[test]
+    fn dropped_leaves_nothing_and_the_older_file_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        std::fs::write(&path, "old").unwrap();
+        // What a killed process left behind.
+        std::fs::write(temporary_name(&path), "half").unwrap();
+        let mut file = DurableFile::create(&path).unwrap();
+        file.write_all(b"new").unwrap();
+        drop(file);
+        assert_eq!(names(folder.path()), ["a.csv"]);
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+    }
+
+    #[test]
+    fn missing_folder_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("absent").join("a.csv");
+        let message = DurableFile::create(&path).unwrap_err().to_string();
+        assert!(
+            message.contains("absent") && message.contains("create"),
+            "{message}"
+        );
+    }
+}

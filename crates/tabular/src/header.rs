@@ -1,0 +1,183 @@
+//! What stands before an input's records: byte order mark, comments, blank lines, names.
+
+use crate::dialect::Dialect;
+use crate::error::{TabularError, quoted};
+use crate::parser::{ParseLimits, parse};
+use crate::records::{Rows, unescape};
+
+/// The columns of an input.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Names in order: the header's own, or `column_1` … where there is none. Empty only for an
+    /// input without header and records.
+    pub(crate) names: Vec<String>,
+}
+
+/// A header in its place.
+pub(crate) struct Found {
+    pub(crate) header: Header,
+    /// Bytes before the first record.
+    pub(crate) prefix: usize,
+    /// Line ends in them.
+    pub(crate) lines: u64,
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Reads the prefix of `text`; none if it goes on and `all` of it is not there yet.
+pub(crate) fn read(
+    text: &[u8],
+    all: bool,
+    file: &str,
+    dialect: &Dialect,
+    max_record: usize,
+) -> Result<Option<Found>, TabularError> {
+    let mark = if text.starts_with(BYTE_ORDER_MARK) {
+        BYTE_ORDER_MARK.len()
+    } else {
+        0
+    };
+    let limits = ParseLimits {
+        fields: None,
+        records: 1,
+        record_bytes: max_record,
+    };
+    let rows = parse(text, mark, dialect, &limits);
+    // A line end that is the last byte may be the first half of `\r\n`.
+    let whole = rows.total == 1 && rows.terminated && rows.consumed < text.len();
+    if !whole && !all {
+        return Ok(None);
+    }
+    if let Some(record) = rows.too_long {
+        let line = u64::from(record.line) + 1;
+        let byte = u64::from(record.start);
+        return Err(TabularError::RecordTooLong {
+            file: file.into(),
+            line,
+            byte,
+            limit: max_record as u64,
+        });
+    }
+    if dialect.header {
+        named(text, &rows, file, dialect).map(Some)
+    } else {
+        Ok(Some(numbered(text, &rows, mark)))
+    }
+}
+
+fn named(text: &[u8], rows: &Rows, file: &str, dialect: &Dialect) -> Result<Found, TabularError> {
+    if rows.total == 0 {
+        return Err(TabularError::Empty { file: file.into() });
+    }
+    let refuse = |line: u32, problem: String| TabularError::Header {
+        file: file.into(),
+        line: u64::from(line) + 1,
+        problem,
+    };
+    if let Some(bad) = rows.bad.first() {
+        return Err(refuse(
+            bad.record.line,
+            format!("expected {}, found {}", bad.expected, bad.found),
+        ));
+    }
+    let line = rows.records.first().map_or(0, |r| r.line);
+    let names = names(text, rows, dialect).map_err(|problem| refuse(line, problem))?;
+    check_names(&names).map_err(|problem| refuse(line, problem))?;
+    Ok(Found {
+        header: Header { names },
+        prefix: rows.consumed,
+        lines: u64::from(rows.lines),
+    })
+}
+
+fn numbered(text: &[u8], rows: &Rows, mark: usize) -> Found {
+    // A torn first record still has a number of fields: count it without looking at quotes' ends.
+    let fields = rows.counts.first().map_or_else(
+        || usize::from(!text.is_empty() && rows.total > 0),
+        |&n| n as usize,
+    );
+    let names = (1..=fields).map(|i| format!("column_{i}")).collect();
+    Found {
+        header: Header { names },
+        prefix: mark,
+        lines: 0,
+    }
+}
+
+fn names(text: &[u8], rows: &Rows, dialect: &Dialect) -> Result<Vec<String>, String> {
+    let mut names = Vec::with_capacity(rows.spans.len());
+    for (i, span) in rows.spans.iter().enumerate() {
+        let mut name = Vec::new();
+        if span.is_escaped() {
+            unescape(span.bytes(text), dialect, &mut name);
+        } else {
+            name.extend_from_slice(span.bytes(text));
+        }
+        let name = String::from_utf8(name).map_err(|_| {
+            format!(
+                "the name of column {} is not UTF-8: convert the file to UTF-8 first",
+                i + 1
+            )
+        })?;
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn check_names(names: &[String]) -> Result<(), String> {
+    let mut seen = std::collections::HashMap::new();
+    for (i, name) in names.iter().enumerate() {
+        if name.is_empty() {
+            return Err(format!(
+                "column {} of {} has no name: give it one, or read the file without a header",
+                i + 1,
+                names.len()
+            ));
+        }
+        if let Some(first) = seen.insert(name, i + 1) {
+            return Err(format!(
+                "columns {first} and {} are both named {name:?}: rename one of them",
+                i + 1
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// All inputs of one pass have the same names in the same order.
+pub(crate) fn check_same(
+    first: &str,
+    expected: &Header,
+    other: &str,
+    found: &Header,
+) -> Result<(), TabularError> {
+    if expected == found {
+        return Ok(());
+    }
+    let without = |a: &Header, b: &Header| -> Vec<String> {
+        a.names
+            .iter()
+            .filter(|n| !b.names.contains(n))
+            .cloned()
+            .collect()
+    };
+    let (missing, extra) = (without(expected, found), without(found, expected));
+    let mut parts = Vec::new();
+    if !missing.is_empty() {
+        parts.push(format!("missing {}", quoted(&missing)));
+    }
+    if !extra.is_empty() {
+        parts.push(format!("extra {}", quoted(&extra)));
+    }
+    if parts.is_empty() {
+        parts.push(format!(
+            "the same columns in another order: {}",
+            quoted(&found.names)
+        ));
+    }
+    Err(TabularError::HeadersDiffer {
+        first: first.into(),
+        other: other.into(),
+        difference: parts.join("; "),
+    })
+}

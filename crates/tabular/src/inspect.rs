@@ -1,0 +1,230 @@
+//! What a file holds: CSV in any wrapper read whole, Parquet by its footer.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::bad_rows::{BadReason, OnBadRow};
+use crate::compression::Compression;
+use crate::dialect::{Dialect, DialectGuess, sniff_dialect};
+use crate::error::TabularError;
+use crate::input::{Input, read_full};
+use crate::inspect_framing::{FramingInspection, inspect_framing};
+use crate::inspect_parquet::{ParquetInspection, inspect_parquet};
+use crate::progress::Progress;
+use crate::records::unescape;
+use crate::rows::{Pass, Refusals};
+use crate::scan::{ScanOptions, Typing, scan};
+use crate::schema::Schema;
+
+/// How to look.
+#[derive(Debug, Clone)]
+pub struct InspectOptions {
+    /// The dialect, if it is known; else it is guessed.
+    pub dialect: Option<Dialect>,
+    /// Unquoted cells that mean null in every column.
+    pub null_tokens: Vec<String>,
+    /// First rows to show.
+    pub first_rows: usize,
+    /// Threads that parse.
+    pub threads: usize,
+}
+
+impl Default for InspectOptions {
+    fn default() -> Self {
+        let threads = ScanOptions::default().threads;
+        Self {
+            dialect: None,
+            null_tokens: Vec::new(),
+            first_rows: 5,
+            threads,
+        }
+    }
+}
+
+/// A file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "format", rename_all = "snake_case")]
+pub enum Inspection {
+    /// Rows of text.
+    Csv(Box<CsvInspection>),
+    /// Columns with a footer.
+    Parquet(Box<ParquetInspection>),
+}
+
+/// A CSV file, read whole.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CsvInspection {
+    /// How it is wrapped.
+    pub compression: Compression,
+    /// Size of the file as stored.
+    pub bytes: u64,
+    /// Size of its text.
+    pub text_bytes: u64,
+    /// How the text is written.
+    pub dialect: Dialect,
+    /// How sure that is, 0 to 1; 1 if it was given.
+    pub confidence: f64,
+    /// Columns with the types that all rows agree on.
+    pub schema: Schema,
+    /// Data rows, bad ones counted.
+    pub rows: u64,
+    /// Bad rows by reason.
+    pub bad_rows: BTreeMap<BadReason, u64>,
+    /// The first bad row in words, with its place.
+    pub first_bad_row: Option<String>,
+    /// The first good rows; null is `None`.
+    pub first_rows: Vec<Vec<Option<String>>>,
+    /// The chunks, of a Snappy-framed file.
+    pub framing: Option<FramingInspection>,
+}
+
+/// Bytes that a dialect is guessed from.
+const SAMPLE: usize = 256 * 1024;
+const PARQUET_MAGIC: &[u8] = b"PAR1";
+
+/// Looks at a file; CSV is read to its end, so that types and counts are those of all rows.
+///
+/// # Errors
+/// Those of reading; a header that cannot be used. Bad rows are counted, not errors.
+pub fn inspect(
+    path: &Path,
+    options: &InspectOptions,
+    progress: &dyn Progress,
+) -> Result<Inspection, TabularError> {
+    let mut file = std::fs::File::open(path).map_err(TabularError::io("open", path))?;
+    let mut first = [0u8; 4];
+    let read = read_full(&mut file, &mut first).map_err(TabularError::io("read", path))?;
+    if &first[..read] == PARQUET_MAGIC {
+        return Ok(Inspection::Parquet(Box::new(inspect_parquet(
+            path,
+            options.first_rows,
+        )?)));
+    }
+    let bytes = file
+        .metadata()
+        .map_err(TabularError::io("read", path))?
+        .len();
+    inspect_csv(path, bytes, options, progress).map(|i| Inspection::Csv(Box::new(i)))
+}
+
+fn inspect_csv(
+    path: &Path,
+    bytes: u64,
+    options: &InspectOptions,
+    progress: &dyn Progress,
+) -> Result<CsvInspection, TabularError> {
+    let input = Input::file(path);
+    let framing = match input.compression {
+        Compression::SnappyFramed => Some(inspect_framing(path)?),
+        _ => None,
+    };
+    let guess = match options.dialect {
+        Some(dialect) => DialectGuess {
+            dialect,
+            confidence: 1.0,
+        },
+        None => sniff_dialect(&sample(&input)?),
+    };
+    let scan_options = ScanOptions {
+        dialect: guess.dialect,
+        typing: Typing::Infer,
+        null_tokens: options.null_tokens.clone(),
+        threads: options.threads,
+        on_bad_row: OnBadRow::Quarantine {
+            max_ratio: None,
+            max_rows: None,
+        },
+        ..ScanOptions::default()
+    };
+    let inputs = [input];
+    let found = scan(&inputs, &scan_options, progress)?;
+    let first_bad_row = if found.bad.is_empty() {
+        None
+    } else {
+        first_bad(&inputs, &scan_options)?
+    };
+    Ok(CsvInspection {
+        compression: inputs[0].compression,
+        bytes,
+        text_bytes: found.bytes,
+        dialect: guess.dialect,
+        confidence: guess.confidence,
+        first_rows: first_rows(&inputs, &scan_options, &found.schema, options.first_rows)?,
+        schema: found.schema,
+        rows: found.rows_source,
+        bad_rows: found.bad,
+        first_bad_row,
+        framing,
+    })
+}
+
+/// The first bytes of an input's text.
+fn sample(input: &Input) -> Result<Vec<u8>, TabularError> {
+    let mut text = vec![0; SAMPLE];
+    let read =
+        read_full(&mut *input.text()?, &mut text).map_err(TabularError::io("read", &input.name))?;
+    text.truncate(read);
+    Ok(text)
+}
+
+fn first_bad(inputs: &[Input], options: &ScanOptions) -> Result<Option<String>, TabularError> {
+    let strict = ScanOptions {
+        on_bad_row: OnBadRow::Fail,
+        typing: Typing::Text,
+        ..options.clone()
+    };
+    match scan(inputs, &strict, &()) {
+        Err(TabularError::BadRow(row)) => Ok(Some(row.to_string())),
+        Err(other) => Err(other),
+        Ok(_) => Ok(None),
+    }
+}
+
+/// The first good rows among ten times as many.
+fn first_rows(
+    inputs: &[Input],
+    options: &ScanOptions,
+    schema: &Schema,
+    wanted: usize,
+) -> Result<Vec<Vec<Option<String>>>, TabularError> {
+    let limit = Some(wanted as u64 * 10);
+    let options = ScanOptions {
+        limit_rows: limit,
+        threads: 1,
+        ..options.clone()
+    };
+    let pass = Pass::open(inputs, &options)?;
+    let names = pass.names().to_vec();
+    let rules = crate::scan::rules(schema, &names, &inputs[0].name, &[])?;
+    let mut first = Vec::new();
+    pass.run(
+        &mut Refusals::new(options.on_bad_row),
+        &(),
+        |_, _| (),
+        |taken| {
+            let block = taken.block.text();
+            for spans in taken
+                .rows
+                .spans
+                .chunks_exact(names.len())
+                .take(wanted - first.len())
+            {
+                let cells = rules.iter().map(|rule| {
+                    let span = spans[rule.index];
+                    let mut text = span.bytes(block).to_vec();
+                    if span.is_escaped() {
+                        text.clear();
+                        unescape(span.bytes(block), &options.dialect, &mut text);
+                    }
+                    (!rule.is_null(span, &text))
+                        .then(|| String::from_utf8_lossy(&text).into_owned())
+                });
+                first.push(cells.collect());
+            }
+            Ok(())
+        },
+    )?;
+    Ok(first)
+}

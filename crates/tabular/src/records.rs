@@ -1,0 +1,175 @@
+//! Records and fields of a block: spans into its text, nothing copied.
+
+use crate::bad_rows::BadReason;
+use crate::dialect::Dialect;
+
+/// The longest block that spans can point into: their top bits are flags.
+pub(crate) const MAX_BLOCK: usize = 1 << 29;
+
+/// Flags of a [`Span`]: it stood in quotes.
+pub(crate) const QUOTED: u32 = 1 << 31;
+/// Doubled quotes or escapes are still in it.
+pub(crate) const ESCAPED: u32 = 1 << 30;
+/// A quote is in it, though it stood in none.
+pub(crate) const STRAY: u32 = 1 << 29;
+const POSITION: u32 = STRAY - 1;
+
+/// A field: its text without the quotes around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    start: u32,
+    end_and_flags: u32,
+}
+
+impl Span {
+    #[inline]
+    pub(crate) fn new(start: usize, end: usize, flags: u32) -> Self {
+        Self {
+            start: start as u32,
+            end_and_flags: end as u32 | flags,
+        }
+    }
+
+    /// The bytes, doubled quotes and escapes still in them.
+    #[inline]
+    pub(crate) fn bytes(self, block: &[u8]) -> &[u8] {
+        &block[self.start as usize..(self.end_and_flags & POSITION) as usize]
+    }
+
+    #[inline]
+    pub(crate) fn is_quoted(self) -> bool {
+        self.end_and_flags & QUOTED != 0
+    }
+
+    /// An empty field without quotes, which is always null.
+    #[inline]
+    pub(crate) fn is_bare_empty(self) -> bool {
+        self.start == self.end_and_flags
+    }
+
+    /// Neither quoted nor with a quote in it.
+    #[inline]
+    pub(crate) fn is_plain(self) -> bool {
+        self.end_and_flags & (QUOTED | STRAY) == 0
+    }
+
+    /// Holds doubled quotes or escapes that [`unescape`] takes out.
+    #[inline]
+    pub(crate) fn is_escaped(self) -> bool {
+        self.end_and_flags & ESCAPED != 0
+    }
+}
+
+/// The text of an escaped field, appended to `out`.
+pub(crate) fn unescape(bytes: &[u8], dialect: &Dialect, out: &mut Vec<u8>) {
+    let escape = dialect.escape.unwrap_or(dialect.quote);
+    let mut rest = bytes;
+    while let Some(at) = memchr::memchr2(dialect.quote, escape, rest) {
+        out.extend_from_slice(&rest[..at]);
+        // The byte after a quote (its double) or an escape is literal.
+        out.extend(rest.get(at + 1));
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Where a record is. Numbers count from the start of what was parsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// First byte, in the block.
+    pub(crate) start: u32,
+    /// After the last byte, the line end not included.
+    pub(crate) end: u32,
+    /// Line ends before it.
+    pub(crate) line: u32,
+    /// Records before it, bad ones counted.
+    pub(crate) index: u32,
+}
+
+/// A record that was refused, in place.
+#[derive(Debug, Clone)]
+pub(crate) struct BadRecord {
+    pub(crate) record: Record,
+    /// The name of the column at fault.
+    pub(crate) column: Option<String>,
+    pub(crate) reason: BadReason,
+    pub(crate) expected: String,
+    pub(crate) found: String,
+}
+
+/// What [`parse`](crate::parser::parse) found.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    /// Fields of good records, one record after the other.
+    pub(crate) spans: Vec<Span>,
+    /// Good records, in order.
+    pub(crate) records: Vec<Record>,
+    /// Refused records, in order.
+    pub(crate) bad: Vec<BadRecord>,
+    /// Records, good and bad.
+    pub(crate) total: u32,
+    /// Line ends passed.
+    pub(crate) lines: u32,
+    /// Where parsing stopped: after a line end, or at the end of the text.
+    pub(crate) consumed: usize,
+    /// The first record longer than the limit; parsing ends there.
+    pub(crate) too_long: Option<Record>,
+    /// The last record ended with a line end, not with the text.
+    pub(crate) terminated: bool,
+    /// Fields of each record, where the caller set no number; else empty.
+    pub(crate) counts: Vec<u32>,
+    /// Where the record or comment starts within which the text ended; else the text's end.
+    pub(crate) last_start: usize,
+}
+
+impl Rows {
+    /// Fields of each record, where no number was required.
+    pub(crate) fn field_counts(&self) -> impl Iterator<Item = usize> {
+        self.counts.iter().map(|&n| n as usize)
+    }
+
+    /// The fields of the first record, still escaped.
+    pub(crate) fn first_cells<'a>(&'a self, block: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let fields = self.counts.first().map_or(0, |&n| n as usize);
+        self.spans
+            .get(..fields)
+            .unwrap_or_default()
+            .iter()
+            .map(move |s| s.bytes(block))
+    }
+
+    /// Moves records to `bad`; `refused` is in order, each index into `records`. `width` is the
+    /// number of fields a record.
+    pub(crate) fn refuse(&mut self, refused: Vec<(usize, BadRecord)>, width: usize) {
+        if refused.is_empty() {
+            return;
+        }
+        let mut gone = vec![false; self.records.len()];
+        for (row, _) in &refused {
+            gone[*row] = true;
+        }
+        let mut kept = 0;
+        for (row, _) in gone.iter().enumerate().filter(|(_, gone)| !**gone) {
+            self.records[kept] = self.records[row];
+            self.spans
+                .copy_within(row * width..(row + 1) * width, kept * width);
+            kept += 1;
+        }
+        self.records.truncate(kept);
+        self.spans.truncate(kept * width);
+        self.bad.extend(refused.into_iter().map(|(_, bad)| bad));
+        self.bad.sort_by_key(|bad| bad.record.index);
+    }
+}
+
+/// The first characters of a text for a message, in quotes and escaped.
+pub(crate) fn excerpt(bytes: &[u8]) -> String {
+    const SHOWN: usize = 60;
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN * 4)]);
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    let whole = shown.len() == text.len() && bytes.len() <= SHOWN * 4;
+    if !whole {
+        shown.push('…');
+    }
+    format!("{shown:?}")
+}

@@ -1,0 +1,323 @@
+//! One pass over inputs: blocks parsed in parallel, taken in order, bad rows numbered and judged.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::bad_rows::{BadReason, BadRow, OnBadRow};
+use crate::blocks::{Block, Blocks, Cutting, Pool};
+use crate::error::TabularError;
+use crate::input::Input;
+use crate::ordered::ordered_map;
+use crate::parser::{ParseLimits, parse};
+use crate::progress::{Progress, report};
+use crate::quarantine::Quarantine;
+use crate::records::{BadRecord, MAX_BLOCK, Record, Rows, excerpt};
+use crate::scan::{FileScan, ScanOptions, Typing};
+
+/// Inputs about to be read, with the first one's header known.
+pub(crate) struct Pass {
+    blocks: Blocks,
+    pool: Pool,
+    cutting: Cutting,
+    threads: usize,
+    files: Vec<String>,
+    /// A contract has columns that errors must not show.
+    secret: bool,
+}
+
+/// A block's rows on their way from a worker to the consumer.
+struct Parsed<X> {
+    block: Block,
+    rows: Rows,
+    value: X,
+}
+
+/// A block's rows as the consumer gets them, in input order.
+pub(crate) struct Taken<'a, X> {
+    /// The input, by its place in the list.
+    pub(crate) file: usize,
+    /// Data records of that input before this block.
+    pub(crate) records_before: u64,
+    pub(crate) block: &'a Block,
+    pub(crate) rows: &'a Rows,
+    /// What the worker made of them.
+    pub(crate) value: X,
+}
+
+impl Pass {
+    /// Opens the first input.
+    pub(crate) fn open(inputs: &[Input], options: &ScanOptions) -> Result<Self, TabularError> {
+        options.check()?;
+        let cutting = Cutting {
+            dialect: options.dialect,
+            block_bytes: options.block_bytes.clamp(1, MAX_BLOCK / 4),
+            max_record: options.max_record as usize,
+            limit_rows: options.limit_rows,
+        };
+        let pool = Pool::default();
+        let blocks = Blocks::open(inputs, &cutting, &pool)?;
+        let files = inputs.iter().map(|i| i.name.clone()).collect();
+        let secret =
+            matches!(&options.typing, Typing::Contract(s) if s.columns.iter().any(|c| c.sensitive));
+        Ok(Self {
+            blocks,
+            pool,
+            cutting,
+            threads: options.threads,
+            files,
+            secret,
+        })
+    }
+
+    /// The columns, in order.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.blocks.header().names
+    }
+
+    /// Runs `map` on each block's rows in parallel, hands bad rows to `refusals`, then the rest to
+    /// `take`, both in input order. Gives rows and bytes of each input read.
+    pub(crate) fn run<X: Send>(
+        mut self,
+        refusals: &mut Refusals,
+        progress: &dyn Progress,
+        map: impl Fn(&Block, &mut Rows) -> X + Sync,
+        mut take: impl FnMut(Taken<'_, X>) -> Result<(), TabularError>,
+    ) -> Result<Vec<FileScan>, TabularError> {
+        let limits = ParseLimits {
+            fields: Some(self.names().len()),
+            records: u64::MAX,
+            record_bytes: self.cutting.max_record,
+        };
+        let (dialect, block_bytes, pool) = (
+            self.cutting.dialect,
+            self.cutting.block_bytes,
+            self.pool.clone(),
+        );
+        let work = |block: Block| {
+            let mut rows = parse(block.text(), block.start, &dialect, &limits);
+            check_encoding(&block, &mut rows, limits.fields.unwrap_or_default());
+            let value = map(&block, &mut rows);
+            Parsed { block, rows, value }
+        };
+        let mut place = Place::new(&self.files, self.secret);
+        ordered_map(
+            self.threads,
+            || self.blocks.next(),
+            work,
+            |parsed: Parsed<X>| {
+                place.enter(&parsed.block);
+                for bad in &parsed.rows.bad {
+                    refusals.take(|| place.bad_row(bad, &parsed.block))?;
+                }
+                if let Some(record) = &parsed.rows.too_long {
+                    return Err(place.too_long(record, &parsed.block, limits.record_bytes as u64));
+                }
+                refusals.total += u64::from(parsed.rows.total);
+                let (rows, bytes) = (
+                    u64::from(parsed.rows.total),
+                    parsed.block.text().len() as u64,
+                );
+                let Parsed {
+                    block,
+                    rows: parsed_rows,
+                    value,
+                } = parsed;
+                take(Taken {
+                    file: block.file,
+                    records_before: place.records,
+                    block: &block,
+                    rows: &parsed_rows,
+                    value,
+                })?;
+                place.leave(&parsed_rows, bytes);
+                pool.give(block, block_bytes);
+                report(progress, rows, bytes)
+            },
+        )?;
+        Ok(place.done)
+    }
+}
+
+/// Rows that are not UTF-8 are bad. The block is checked as a whole first: records end at ASCII
+/// bytes, so a valid block is valid records.
+fn check_encoding(block: &Block, rows: &mut Rows, width: usize) {
+    let text = block.text();
+    if simdutf8::basic::from_utf8(&text[block.start..]).is_ok() {
+        return;
+    }
+    let refused = rows.records.iter().enumerate().filter_map(|(row, record)| {
+        let raw = &text[record.start as usize..record.end as usize];
+        let at = std::str::from_utf8(raw).err()?.valid_up_to();
+        let found = format!(
+            "byte 0x{:02x} after {}",
+            raw[at],
+            excerpt(&raw[at.saturating_sub(20)..at])
+        );
+        let bad = BadRecord {
+            record: *record,
+            column: None,
+            reason: BadReason::Encoding,
+            expected: "UTF-8".to_owned(),
+            found,
+        };
+        Some((row, bad))
+    });
+    let refused = refused.collect();
+    rows.refuse(refused, width);
+}
+
+/// Running numbers of the consumer: what stands before the block at hand.
+struct Place<'a> {
+    files: &'a [String],
+    secret: bool,
+    lines: u64,
+    records: u64,
+    /// Rows and bytes of the inputs, the last one under way.
+    done: Vec<FileScan>,
+}
+
+impl<'a> Place<'a> {
+    fn new(files: &'a [String], secret: bool) -> Self {
+        Self {
+            files,
+            secret,
+            lines: 0,
+            records: 0,
+            done: Vec::new(),
+        }
+    }
+
+    fn enter(&mut self, block: &Block) {
+        if block.first {
+            self.lines = block.prefix_lines;
+            self.records = 0;
+            self.done.push(FileScan {
+                name: self.files[block.file].clone(),
+                rows: 0,
+                bytes: 0,
+            });
+        }
+    }
+
+    fn leave(&mut self, rows: &Rows, bytes: u64) {
+        self.lines += u64::from(rows.lines);
+        self.records += u64::from(rows.total);
+        if let Some(file) = self.done.last_mut() {
+            file.rows += u64::from(rows.total);
+            file.bytes += bytes;
+        }
+    }
+
+    fn bad_row(&self, bad: &BadRecord, block: &Block) -> BadRow {
+        let record = &bad.record;
+        // These quote the row from somewhere within it, whatever column that is.
+        let hidden = self.secret && matches!(bad.reason, BadReason::Quote | BadReason::Encoding);
+        BadRow {
+            file: self.files[block.file].clone(),
+            line: self.lines + u64::from(record.line) + 1,
+            record: self.records + u64::from(record.index) + 1,
+            byte: block.byte + u64::from(record.start),
+            column: bad.column.clone(),
+            reason: bad.reason,
+            expected: bad.expected.clone(),
+            found: if hidden {
+                "***".to_owned()
+            } else {
+                bad.found.clone()
+            },
+            raw: block.text()[record.start as usize..record.end as usize].to_vec(),
+        }
+    }
+
+    fn too_long(&self, record: &Record, block: &Block, limit: u64) -> TabularError {
+        TabularError::RecordTooLong {
+            file: self.files[block.file].clone(),
+            line: self.lines + u64::from(record.line) + 1,
+            byte: block.byte + u64::from(record.start),
+            limit,
+        }
+    }
+}
+
+/// Bad rows of a pass, in input order: counted, kept and held against the limit.
+pub(crate) struct Refusals {
+    policy: OnBadRow,
+    quarantine: Option<Quarantine>,
+    first: Option<Box<BadRow>>,
+    /// Bad rows by reason.
+    pub(crate) counts: BTreeMap<BadReason, u64>,
+    /// Source rows, good and bad.
+    pub(crate) total: u64,
+}
+
+impl Refusals {
+    pub(crate) fn new(policy: OnBadRow) -> Self {
+        Self {
+            policy,
+            quarantine: None,
+            first: None,
+            counts: BTreeMap::new(),
+            total: 0,
+        }
+    }
+
+    /// Bad rows go to a file at `path` as well.
+    pub(crate) fn keep_in(mut self, path: &Path) -> Result<Self, TabularError> {
+        self.quarantine = Some(Quarantine::create(path)?);
+        Ok(self)
+    }
+
+    /// Makes the file of bad rows durable. Worth calling even where the pass has failed: the rows
+    /// are what the user needs to see.
+    pub(crate) fn keep(&mut self) -> Result<(), TabularError> {
+        self.quarantine.take().map_or(Ok(()), Quarantine::keep)
+    }
+
+    /// Takes the next bad row; an error if none is allowed.
+    fn take(&mut self, row: impl FnOnce() -> BadRow) -> Result<(), TabularError> {
+        let row = row();
+        if self.policy == OnBadRow::Fail {
+            return Err(TabularError::BadRow(Box::new(row)));
+        }
+        *self.counts.entry(row.reason).or_default() += 1;
+        if let Some(quarantine) = &mut self.quarantine {
+            quarantine.add(&row)?;
+        }
+        if self.first.is_none() {
+            self.first = Some(Box::new(row));
+        }
+        Ok(())
+    }
+
+    /// Bad rows so far.
+    pub(crate) fn bad(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// After the last row: an error if there were more bad ones than allowed.
+    pub(crate) fn finish(&mut self) -> Result<(), TabularError> {
+        let bad = self.bad();
+        let OnBadRow::Quarantine {
+            max_ratio,
+            max_rows,
+        } = self.policy
+        else {
+            return Ok(());
+        };
+        let ratio = max_ratio.filter(|r| bad as f64 > r * self.total as f64);
+        let limit = match (ratio, max_rows.filter(|n| bad > *n)) {
+            (Some(r), _) => format!("{} % of rows", r * 100.0),
+            (None, Some(n)) => format!("{n} rows"),
+            (None, None) => return Ok(()),
+        };
+        match self.first.take() {
+            Some(first) => Err(TabularError::TooManyBadRows {
+                bad,
+                total: self.total,
+                limit,
+                first,
+            }),
+            None => Ok(()),
+        }
+    }
+}

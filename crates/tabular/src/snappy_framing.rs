@@ -1,0 +1,549 @@
+//! The Snappy framing format: google/snappy, `framing_format.txt` (file extension `.sz`).
+//!
+//! A stream is a stream identifier and then chunks: a type byte, a length of three bytes (little
+//! endian), the data. A data chunk holds at most 65,536 plain bytes and starts with their masked
+//! CRC-32C (sections 3 and 4). Streams may follow one another; nothing marks the end, so a cut
+//! between two chunks cannot be seen here: rows and bytes are recorded elsewhere.
+
+use std::io::{self, Read, Write};
+
+use crc_fast::CrcAlgorithm;
+use rayon::prelude::*;
+
+use crate::compression::FinishWrite;
+
+/// The chunk that opens every stream (section 4.1).
+pub(crate) const STREAM_IDENTIFIER: [u8; 10] = *b"\xff\x06\x00\x00sNaPpY";
+/// Most plain bytes in one chunk (sections 4.2 and 4.3).
+pub(crate) const MAX_BLOCK_BYTES: usize = 65_536;
+/// Most bytes that Snappy makes of [`MAX_BLOCK_BYTES`]: `32 + n + n / 6` (snappy.cc).
+const MAX_COMPRESSED_BYTES: usize = 32 + MAX_BLOCK_BYTES + MAX_BLOCK_BYTES / 6;
+/// Blocks that are compressed together, in parallel: 2 MiB of plain bytes.
+const BLOCKS_AT_ONCE: usize = 32;
+/// Type, length and checksum before the data of a chunk.
+const CHUNK_PREFIX_BYTES: usize = 8;
+/// The masking constant of section 3.
+const CRC_MASK: u32 = 0xa282_ead8;
+
+/// The masked CRC-32C of section 3: a stored checksum that is checksummed again stays sound.
+pub(crate) fn masked_crc32c(data: &[u8]) -> u32 {
+    // A CRC of 32 bits always fits.
+    let crc = crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, data) as u32;
+    crc.rotate_right(15).wrapping_add(CRC_MASK)
+}
+
+/// What a chunk is, by its type byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChunkKind {
+    /// 0xff
+    StreamIdentifier,
+    /// 0x00
+    Compressed,
+    /// 0x01
+    Uncompressed,
+    /// 0xfe, and 0x80 to 0xfd, which a reader must skip.
+    Skipped,
+}
+
+/// One chunk as it was met, already checked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chunk {
+    pub(crate) kind: ChunkKind,
+    /// Its bytes in the file, type and length included.
+    pub(crate) stored_bytes: u64,
+    /// Its plain bytes.
+    pub(crate) plain_bytes: u64,
+}
+
+/// Reads chunk by chunk, checking each. Memory: one chunk (142 KiB) beside the caller's buffer.
+pub(crate) struct ChunkReader<R> {
+    source: R,
+    /// Compressed bytes read.
+    offset: u64,
+    body: Vec<u8>,
+    decoder: snap::raw::Decoder,
+}
+
+impl<R: Read> ChunkReader<R> {
+    pub(crate) fn new(source: R) -> ChunkReader<R> {
+        ChunkReader {
+            source,
+            offset: 0,
+            body: Vec::new(),
+            decoder: snap::raw::Decoder::new(),
+        }
+    }
+
+    /// The next chunk, its plain bytes in `plain` (emptied first); `None` at the end.
+    pub(crate) fn next(&mut self, plain: &mut Vec<u8>) -> io::Result<Option<Chunk>> {
+        plain.clear();
+        let start = self.offset;
+        let Some((kind, length)) = self.header()? else {
+            return Ok(None);
+        };
+        match kind {
+            ChunkKind::Skipped => self.skip(length as u64, start)?,
+            ChunkKind::StreamIdentifier => self.identifier(length, start)?,
+            ChunkKind::Compressed | ChunkKind::Uncompressed => {
+                self.data(kind, length, start, plain)?;
+            }
+        }
+        let stored_bytes = self.offset - start;
+        Ok(Some(Chunk {
+            kind,
+            stored_bytes,
+            plain_bytes: plain.len() as u64,
+        }))
+    }
+
+    fn header(&mut self) -> io::Result<Option<(ChunkKind, usize)>> {
+        let start = self.offset;
+        let mut header = [0u8; 4];
+        let got = self.fill(&mut header)?;
+        if got == 0 && start > 0 {
+            return Ok(None);
+        }
+        if got < header.len() {
+            return Err(cut_short(start, self.offset));
+        }
+        let [kind, a, b, c] = header;
+        if start == 0 && kind != STREAM_IDENTIFIER[0] {
+            return Err(invalid(
+                start,
+                "a stream must start with the stream identifier (ff 06 00 00 sNaPpY)",
+            ));
+        }
+        let length = u32::from_le_bytes([a, b, c, 0]) as usize;
+        let kind = match kind {
+            0x00 => ChunkKind::Compressed,
+            0x01 => ChunkKind::Uncompressed,
+            0x02..=0x7f => {
+                return Err(invalid(
+                    start,
+                    &format!("chunk type {kind:#04x} is reserved and must not be skipped"),
+                ));
+            }
+            0x80..=0xfe => ChunkKind::Skipped,
+            0xff => ChunkKind::StreamIdentifier,
+        };
+        Ok(Some((kind, length)))
+    }
+
+    fn skip(&mut self, length: u64, start: u64) -> io::Result<()> {
+        let got = io::copy(&mut self.source.by_ref().take(length), &mut io::sink())?;
+        self.offset += got;
+        if got < length {
+            Err(cut_short(start, self.offset))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn identifier(&mut self, length: usize, start: u64) -> io::Result<()> {
+        let expected = &STREAM_IDENTIFIER[4..];
+        if length != expected.len() {
+            return Err(invalid(
+                start,
+                &format!("a stream identifier has 6 bytes, this one says {length}"),
+            ));
+        }
+        let mut body = [0u8; 6];
+        self.fill_all(&mut body, start)?;
+        if body == expected {
+            Ok(())
+        } else {
+            Err(invalid(start, "the stream identifier is not sNaPpY"))
+        }
+    }
+
+    fn data(
+        &mut self,
+        kind: ChunkKind,
+        length: usize,
+        start: u64,
+        plain: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        // Lengths are checked before anything of that size is read or allocated.
+        if !(4..=4 + MAX_COMPRESSED_BYTES).contains(&length) {
+            return Err(invalid(
+                start,
+                &format!(
+                    "a data chunk has 4 to {} bytes, this one says {length}",
+                    4 + MAX_COMPRESSED_BYTES
+                ),
+            ));
+        }
+        let mut checksum = [0u8; 4];
+        self.fill_all(&mut checksum, start)?;
+        if kind == ChunkKind::Uncompressed {
+            check_plain_length(length - 4, start)?;
+            plain.resize(length - 4, 0);
+            self.fill_all(plain, start)?;
+        } else {
+            self.expand(length - 4, start, plain)?;
+        }
+        let (expected, found) = (u32::from_le_bytes(checksum), masked_crc32c(plain));
+        if expected == found {
+            return Ok(());
+        }
+        Err(invalid(
+            start,
+            &format!("the checksum of its data is {found:#010x}, the chunk says {expected:#010x}"),
+        ))
+    }
+
+    fn expand(&mut self, length: usize, start: u64, plain: &mut Vec<u8>) -> io::Result<()> {
+        let mut body = std::mem::take(&mut self.body);
+        body.resize(length, 0);
+        let filled = self.fill_all(&mut body, start);
+        self.body = body;
+        filled?;
+        let bad =
+            |error: snap::Error| invalid(start, &format!("its data is no Snappy block: {error}"));
+        let plain_length = snap::raw::decompress_len(&self.body).map_err(bad)?;
+        check_plain_length(plain_length, start)?;
+        plain.resize(plain_length, 0);
+        let written = self.decoder.decompress(&self.body, plain).map_err(bad)?;
+        plain.truncate(written);
+        Ok(())
+    }
+
+    fn fill_all(&mut self, buf: &mut [u8], start: u64) -> io::Result<()> {
+        let got = self.fill(buf)?;
+        if got < buf.len() {
+            Err(cut_short(start, self.offset))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Reads until `buf` is full or the source ends; how much it got.
+    fn fill(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut got = 0;
+        while got < buf.len() {
+            match self.source.read(&mut buf[got..]) {
+                Ok(0) => break,
+                Ok(n) => got += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.offset += got as u64;
+        Ok(got)
+    }
+}
+
+fn check_plain_length(length: usize, start: u64) -> io::Result<()> {
+    if length <= MAX_BLOCK_BYTES {
+        return Ok(());
+    }
+    Err(invalid(
+        start,
+        &format!("a chunk holds at most {MAX_BLOCK_BYTES} plain bytes, this one says {length}"),
+    ))
+}
+
+fn cut_short(chunk: u64, end: u64) -> io::Error {
+    let text = format!(
+        "the framed Snappy stream is cut short: the chunk at compressed byte {chunk} ends at byte {end}, too early"
+    );
+    io::Error::new(io::ErrorKind::UnexpectedEof, text)
+}
+
+fn invalid(chunk: u64, what: &str) -> io::Error {
+    let text = format!(
+        "the framed Snappy stream is damaged in the chunk at compressed byte {chunk}: {what}"
+    );
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+/// The plain bytes of a framed stream.
+pub(crate) struct FramedReader<R> {
+    chunks: ChunkReader<R>,
+    plain: Vec<u8>,
+    given: usize,
+    failed: bool,
+}
+
+impl<R: Read> FramedReader<R> {
+    pub(crate) fn new(source: R) -> FramedReader<R> {
+        FramedReader {
+            chunks: ChunkReader::new(source),
+            plain: Vec::new(),
+            given: 0,
+            failed: false,
+        }
+    }
+
+    /// Loads the next chunk; false at the end. After an error there is no end, only errors.
+    fn advance(&mut self) -> io::Result<bool> {
+        if self.failed {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the framed Snappy stream failed before",
+            ));
+        }
+        self.given = 0;
+        let next = self.chunks.next(&mut self.plain);
+        if next.is_err() {
+            self.failed = true;
+            self.plain.clear();
+        }
+        Ok(next?.is_some())
+    }
+}
+
+impl<R: Read> Read for FramedReader<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while self.given == self.plain.len() {
+            if !self.advance()? {
+                return Ok(0);
+            }
+        }
+        let n = buf.len().min(self.plain.len() - self.given);
+        buf[..n].copy_from_slice(&self.plain[self.given..self.given + n]);
+        self.given += n;
+        Ok(n)
+    }
+}
+
+/// Room for one chunk, kept from round to round.
+struct Slot {
+    encoder: snap::raw::Encoder,
+    chunk: Vec<u8>,
+}
+
+impl Slot {
+    fn new() -> Slot {
+        Slot {
+            encoder: snap::raw::Encoder::new(),
+            chunk: Vec::new(),
+        }
+    }
+
+    /// One block to one chunk. Data that gains less than an eighth is stored as it is.
+    fn encode(&mut self, block: &[u8]) -> io::Result<()> {
+        self.chunk.resize(
+            CHUNK_PREFIX_BYTES + snap::raw::max_compress_len(block.len()),
+            0,
+        );
+        let packed = self
+            .encoder
+            .compress(block, &mut self.chunk[CHUNK_PREFIX_BYTES..])?;
+        let worth_it = packed < block.len() - block.len() / 8;
+        let (kind, size) = if worth_it {
+            (0x00, packed)
+        } else {
+            (0x01, block.len())
+        };
+        if !worth_it {
+            self.chunk[CHUNK_PREFIX_BYTES..][..size].copy_from_slice(block);
+        }
+        self.chunk.truncate(CHUNK_PREFIX_BYTES + size);
+        let [a, b, c, _] = ((4 + size) as u32).to_le_bytes();
+        self.chunk[..4].copy_from_slice(&[kind, a, b, c]);
+        self.chunk[4..8].copy_from_slice(&masked_crc32c(block).to_le_bytes());
+        Ok(())
+    }
+}
+
+/// Writes a framed stream. Memory: 2 MiB of plain bytes and as much of chunks.
+pub(crate) struct FramedWriter {
+    inner: Box<dyn Write + Send>,
+    plain: Vec<u8>,
+    slots: Vec<Slot>,
+    opened: bool,
+}
+
+impl FramedWriter {
+    pub(crate) fn new(inner: Box<dyn Write + Send>) -> FramedWriter {
+        FramedWriter {
+            inner,
+            plain: Vec::new(),
+            slots: Vec::new(),
+            opened: false,
+        }
+    }
+
+    fn write_blocks(&mut self) -> io::Result<()> {
+        if !self.opened {
+            self.inner.write_all(&STREAM_IDENTIFIER)?;
+            self.opened = true;
+        }
+        let blocks = self.plain.len().div_ceil(MAX_BLOCK_BYTES);
+        while self.slots.len() < blocks {
+            self.slots.push(Slot::new());
+        }
+        let slots = &mut self.slots[..blocks];
+        if let [slot] = slots {
+            slot.encode(&self.plain)?;
+        } else {
+            slots
+                .par_iter_mut()
+                .zip(self.plain.par_chunks(MAX_BLOCK_BYTES))
+                .try_for_each(|(slot, block)| slot.encode(block))?;
+        }
+        for slot in &self.slots[..blocks] {
+            self.inner.write_all(&slot.chunk)?;
+        }
+        self.plain.clear();
+        Ok(())
+    }
+}
+
+impl Write for FramedWriter {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let capacity = BLOCKS_AT_ONCE * MAX_BLOCK_BYTES;
+        if self.plain.len() == capacity {
+            self.write_blocks()?;
+        }
+        let n = buf.len().min(capacity - self.plain.len());
+        self.plain.extend_from_slice(&buf[..n]);
+        Ok(n)
+    }
+
+    /// Does nothing: blocks are cut every 65,536 bytes whatever the caller's rhythm.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl FinishWrite for FramedWriter {
+    fn finish(mut self: Box<Self>) -> io::Result<Box<dyn Write + Send>> {
+        self.write_blocks()?;
+        self.inner.flush()?;
+        Ok(self.inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const UNCOMPRESSED: &str = "ff060000734e61507059010a00007420932b312c322c330a";
+    const COMPRESSED: &str = "ff060000734e61507059000c00007420932b0614312c322c330a";
+
+    fn read(bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        FramedReader::new(bytes).read_to_end(&mut out).map(|_| out)
+    }
+
+    fn write(plain: &[u8]) -> Vec<u8> {
+        let mut slots = Slot::new();
+        let mut out = STREAM_IDENTIFIER.to_vec();
+        for block in plain.chunks(MAX_BLOCK_BYTES) {
+            slots.encode(block).unwrap();
+            out.extend(&slots.chunk);
+        }
+        out
+    }
+
+    #[test]
+    fn checksum_of_the_standard_vector() {
+        let crc = crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, b"123456789");
+        assert_eq!(crc, 0xe306_9283);
+        assert_eq!(masked_crc32c(b"1,2,3\n"), 0x2b93_2074);
+    }
+
+    #[test]
+    fn both_vectors_read_and_the_writer_makes_the_first() {
+        for vector in [UNCOMPRESSED, COMPRESSED] {
+            assert_eq!(read(&hex::decode(vector).unwrap()).unwrap(), b"1,2,3\n");
+        }
+        assert_eq!(hex::encode(write(b"1,2,3\n")), UNCOMPRESSED);
+    }
+
+    #[test]
+    fn streams_padding_and_skippable_chunks_concatenate() {
+        let mut bytes = hex::decode(UNCOMPRESSED).unwrap();
+        bytes.extend(b"\xfe\x03\x00\x00abc");
+        // Larger than any data chunk may be: skipped all the same.
+        bytes.extend(b"\x80\x00\x00\x02");
+        bytes.resize(bytes.len() + 0x02_0000, 7);
+        bytes.extend(hex::decode(COMPRESSED).unwrap());
+        assert_eq!(read(&bytes).unwrap(), b"1,2,3\n1,2,3\n");
+    }
+
+    #[test]
+    fn damage_is_named() {
+        let message = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
+        let with = |tail: &[u8]| [STREAM_IDENTIFIER.as_slice(), tail].concat();
+        insta::assert_snapshot!(message(b""), @"the framed Snappy stream is cut short: the chunk at compressed byte 0 ends at byte 0, too early");
+        insta::assert_snapshot!(message(b"a,b\n1,2\n"), @"the framed Snappy stream is damaged in the chunk at compressed byte 0: a stream must start with the stream identifier (ff 06 00 00 sNaPpY)");
+        insta::assert_snapshot!(message(&with(b"\x02\x00\x00\x00")), @"the framed Snappy stream is damaged in the chunk at compressed byte 10: chunk type 0x02 is reserved and must not be skipped");
+        insta::assert_snapshot!(message(&with(b"\x00\xff\xff\xff")), @"the framed Snappy stream is damaged in the chunk at compressed byte 10: a data chunk has 4 to 76494 bytes, this one says 16777215");
+        // An uncompressed chunk of 65,537 bytes, and a block that says that it holds 2^31 bytes.
+        insta::assert_snapshot!(message(&with(b"\x01\x05\x00\x01\x00\x00\x00\x00")), @"the framed Snappy stream is damaged in the chunk at compressed byte 10: a chunk holds at most 65536 plain bytes, this one says 65537");
+        insta::assert_snapshot!(message(&with(b"\x00\x09\x00\x00\x00\x00\x00\x00\x80\x80\x80\x80\x08")), @"the framed Snappy stream is damaged in the chunk at compressed byte 10: a chunk holds at most 65536 plain bytes, this one says 2147483648");
+        insta::assert_snapshot!(message(b"\xff\x06\x00\x00sNaPpX"), @"the framed Snappy stream is damaged in the chunk at compressed byte 0: the stream identifier is not sNaPpY");
+        let mut flipped = hex::decode(COMPRESSED).unwrap();
+        flipped[20] ^= 1;
+        insta::assert_snapshot!(message(&flipped), @"the framed Snappy stream is damaged in the chunk at compressed byte 10: the checksum of its data is 0x01a6d6d4, the chunk says 0x2b932074");
+    }
+
+    #[test]
+    fn a_damaged_stream_does_not_give_bytes_of_the_bad_chunk() {
+        let mut bytes = write(&vec![b'x'; 200_000]);
+        let last = bytes.len() - 1;
+        bytes[last] ^= 0xff;
+        let (mut out, mut reader) = (Vec::new(), FramedReader::new(bytes.as_slice()));
+        reader.read_to_end(&mut out).unwrap_err();
+        assert_eq!(out.len(), 3 * MAX_BLOCK_BYTES);
+    }
+
+    #[test]
+    fn snap_agrees_in_both_directions() {
+        let plain: Vec<u8> = (0..60_000u32)
+            .flat_map(|i| (i * i % 1000).to_string().into_bytes())
+            .collect();
+        let mut theirs = snap::write::FrameEncoder::new(Vec::new());
+        theirs.write_all(&plain).unwrap();
+        assert_eq!(theirs.into_inner().unwrap(), write(&plain));
+        let mut back = Vec::new();
+        snap::read::FrameDecoder::new(write(&plain).as_slice())
+            .read_to_end(&mut back)
+            .unwrap();
+        assert_eq!(back, plain);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(tail in proptest::collection::vec(any::<u8>(), 0..400), headed: bool) {
+            let bytes = if headed { [STREAM_IDENTIFIER.as_slice(), &tail].concat() } else { tail };
+            let _ = read(&bytes);
+        }
+
+        #[test]
+        fn cut_inside_a_chunk_is_an_error(seed in 1u32..1000, cut in 0usize..100_000) {
+            let plain: Vec<u8> = (0..40_000u32).flat_map(|i| (i.wrapping_mul(seed) % 997).to_string().into_bytes()).collect();
+            let whole = write(&plain);
+            let mut ends = vec![10];
+            let mut chunks = ChunkReader::new(whole.as_slice());
+            let mut buffer = Vec::new();
+            while chunks.next(&mut buffer).unwrap().is_some() { ends.push(chunks.offset as usize); }
+            let cut = cut % whole.len();
+            let found = read(&whole[..cut]);
+            if ends.contains(&cut) {
+                prop_assert!(plain.starts_with(&found.unwrap()));
+            } else {
+                prop_assert_eq!(found.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+            }
+        }
+
+        #[test]
+        fn no_flipped_bit_in_a_data_chunk_changes_the_text(plain in proptest::collection::vec(0u8..4, 1..3000), at: prop::sample::Index, bit in 0u8..8) {
+            let mut bytes = write(&plain);
+            // Behind the identifier and the chunk's type and length.
+            let at = 14 + at.index(bytes.len() - 14);
+            bytes[at] ^= 1 << bit;
+            // A copy may come from another place that holds the same: then nothing is lost.
+            if let Ok(back) = read(&bytes) {
+                prop_assert_eq!(back, plain);
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The crate as its callers see it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod assembling;
+mod converting;
+mod parquet_sink;
+mod reading;
+mod sharding;
+mod there_and_back;

@@ -1,0 +1,149 @@
+//! CSV to shards, a model's answers, and back: every row with its own answer.
+
+use std::io::Write;
+
+use gristmill_tabular::{
+    AssembleJob, ColumnType, Compression, Input, OnBadRow, OutputColumn, OutputFormat, ScanOptions,
+    SealedShard, ShardJob, ShardOutput, assemble, scan, write_shards,
+};
+
+/// Two files whose rows all differ, some of them ragged.
+fn inputs(folder: &std::path::Path) -> Vec<Input> {
+    let mut inputs = Vec::new();
+    for file in 0..2u64 {
+        let path = folder.join(format!("in-{file}.csv"));
+        let mut out = std::fs::File::create(&path).unwrap();
+        writeln!(out, "id,name,a,b").unwrap();
+        for row in 0..300u64 {
+            let id = file * 1000 + row;
+            let name = if row % 5 == 0 {
+                String::new()
+            } else {
+                format!("\"n, {id}\"")
+            };
+            let ragged = if row % 37 == 11 { ",extra" } else { "" };
+            writeln!(out, "{id},{name},{row},{file}{ragged}").unwrap();
+        }
+        inputs.push(Input::file(&path));
+    }
+    inputs
+}
+
+/// The model: a + 1000·b, which is the row's id.
+fn predict(shard: &SealedShard) -> ShardOutput {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_path(&shard.path)
+        .unwrap();
+    let answer = |r: csv::StringRecord| {
+        let cell = |i: usize| r[i].parse::<u64>().unwrap();
+        format!("{}\n", cell(0) + 1000 * cell(1))
+    };
+    let lines: String = reader.records().map(|r| answer(r.unwrap())).collect();
+    let predictions = shard.path.with_extension("csv.out");
+    std::fs::write(&predictions, lines).unwrap();
+    ShardOutput {
+        index: shard.index,
+        name: shard.name.clone(),
+        sidecar: shard.sidecar_path.clone(),
+        sidecar_sha256: shard.sidecar_sha256.clone(),
+        predictions,
+        rows: shard.rows,
+    }
+}
+
+#[test]
+fn quarantined_rows_shift_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = inputs(folder.path());
+    let on_bad_row = OnBadRow::Quarantine {
+        max_ratio: None,
+        max_rows: None,
+    };
+    let options = ScanOptions {
+        on_bad_row,
+        block_bytes: 700,
+        threads: 2,
+        ..ScanOptions::default()
+    };
+    let scanned = scan(&inputs, &options, &()).unwrap();
+    let job = ShardJob {
+        inputs: &inputs,
+        scan: &options,
+        schema: &scanned.schema,
+        select: vec!["a".into(), "b".into()],
+        sidecar: vec!["id".into(), "name".into()],
+        null: String::new(),
+        max_bytes: 500,
+        max_rows: None,
+        max_record_bytes: None,
+        gzip: false,
+        folder: &folder.path().join("shards"),
+        name_prefix: "shard-".into(),
+        quarantine: &folder.path().join("bad.jsonl"),
+    };
+    let mut shards = Vec::new();
+    let totals = write_shards(
+        &job,
+        &mut |s| {
+            shards.push(predict(&s));
+            Ok(())
+        },
+        &(),
+    )
+    .unwrap();
+    assert!(totals.shards > 3);
+    let kept: Vec<u64> = (0..600)
+        .filter(|i| i % 300 % 37 != 11)
+        .map(|i| i / 300 * 1000 + i % 300)
+        .collect();
+    assert_eq!(totals.rows_accepted, kept.len() as u64);
+    assert_eq!(totals.rows_source, 600);
+
+    let columns = [
+        OutputColumn::Source {
+            name: "id".into(),
+            from: "id".into(),
+        },
+        OutputColumn::Source {
+            name: "name".into(),
+            from: "name".into(),
+        },
+        OutputColumn::Prediction {
+            name: "score".into(),
+            index: 0,
+            column_type: ColumnType::Int64,
+        },
+    ];
+    let out = tempfile::tempdir().unwrap();
+    let job = AssembleJob {
+        shards: &shards,
+        columns: &columns,
+        format: OutputFormat::Csv {
+            header: false,
+            compression: Compression::None,
+        },
+        folder: out.path(),
+        rows_per_part: 250,
+        threads: 2,
+    };
+    let done = assemble(&job, &()).unwrap();
+    assert_eq!((done.rows, done.parts.len()), (kept.len() as u64, 3));
+    let text: String = done
+        .parts
+        .iter()
+        .map(|p| std::fs::read_to_string(&p.path).unwrap())
+        .collect();
+    let name = |id: u64| {
+        if (id % 1000).is_multiple_of(5) {
+            String::new()
+        } else {
+            format!("\"n, {id}\"")
+        }
+    };
+    let expected: String = kept
+        .iter()
+        .map(|&id| format!("{id},{},{id}\n", name(id)))
+        .collect();
+    assert_eq!(text, expected);
+}
