@@ -1,0 +1,6 @@
+//! The product as its users meet it: the binary, its messages, its exit codes, its files, judged by
+//! other people's software where there is any.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod project;
+mod scoring;
