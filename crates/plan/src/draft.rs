@@ -209,8 +209,8 @@ fn request(spec: &Spec) -> Option<TransformRequest> {
         fingerprint: "<fingerprint>".into(),
         attempt: 1,
         model_name,
-        input: JobInput::Manifest(format!("{work}<run id>/<manifest>")),
-        output: format!("{work}<run id>/<output>/"),
+        input: JobInput::Prefix(format!("{work}runs/<run id>/shards/<fingerprint>/")),
+        output: format!("{work}runs/<run id>/out/a1/"),
     };
     let job = format!(
         "{}-<hash>-a1",

@@ -101,7 +101,9 @@ impl Target {
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, RunError> {
-    std::path::absolute(path).map_err(|e| RunError::io("find", path, e))
+    let path = std::path::absolute(path).map_err(|e| RunError::io("find", path, e))?;
+    // `absolute` keeps a final slash; `Display` adds the one that a folder is shown with.
+    Ok(path.components().collect())
 }
 
 fn folder_names(path: &Path) -> Result<Vec<String>, RunError> {

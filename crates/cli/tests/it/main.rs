@@ -2,5 +2,6 @@
 //! other people's software where there is any.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod documents;
 mod project;
 mod scoring;
