@@ -82,11 +82,22 @@ pub fn ensure(program: &Path, folder: &Path) -> Result<LocalServices, RunError> 
 
 fn spawn(program: &Path, folder: &Path, log: &Path) -> Result<Child, RunError> {
     let sink = |path: &Path| -> std::io::Result<File> {
-        OpenOptions::new().create(true).append(true).open(path)
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
     };
     let out = sink(log).map_err(|e| RunError::io("write", log, e))?;
     let err = out.try_clone().map_err(|e| RunError::io("write", log, e))?;
-    Command::new(program)
+    let mut command = Command::new(program);
+    // Settings of the caller's verb, such as where its result goes, are none of the services'.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GRISTMILL_") {
+            command.env_remove(name);
+        }
+    }
+    command
         .arg("local")
         .arg("--dir")
         .arg(folder)

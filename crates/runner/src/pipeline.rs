@@ -18,6 +18,7 @@ use crate::result::{Output, RowCounts, RunResult};
 use crate::run::{RunRequest, base_of};
 use crate::sample;
 use crate::session::Session;
+use crate::state::RunState;
 use crate::stages::cut::CutJob;
 use crate::stages::score::ScoreJob;
 use crate::stages::{assemble, convert, cut, publish, score, source, watch};
@@ -150,6 +151,10 @@ fn record_inputs(
             fingerprint: source.to_string(),
         }),
         Some(before) if before == source.to_string() => Ok(()),
+        Some(_) if session.state(RunState::waits_for_data) => session.record(&Entry::Inputs {
+            files,
+            fingerprint: source.to_string(),
+        }),
         Some(_) => Err(changed(
             session,
             "how the source is read (dialect, columns, bad rows) differs",
@@ -169,6 +174,9 @@ fn changed(session: &Session, what: &str) -> RunError {
 }
 
 fn check_same_inputs(session: &Session, files: &[InputFile]) -> Result<(), RunError> {
+    if session.state(RunState::waits_for_data) {
+        return Ok(());
+    }
     let before = session.state(|s| s.inputs.as_ref().map(|(files, _)| files.clone()));
     match before.and_then(|before| inventory::difference(&before, files)) {
         None => Ok(()),
@@ -203,7 +211,7 @@ async fn spilled_stdin(
     session: &Arc<Session>,
     known: Vec<InputFile>,
 ) -> Result<Vec<InputFile>, RunError> {
-    if !known.is_empty() {
+    if !known.is_empty() && !session.state(RunState::waits_for_data) {
         return Ok(known);
     }
     if session.spec.source.uri.len() > 1 {
@@ -366,7 +374,7 @@ async fn finish(
     result.quarantine_file = (rows.quarantined > 0).then(|| bad_rows.display().to_string());
     result.rows = rows;
     result.quarantine = quarantine;
-    result.jobs = session.state(crate::state::RunState::job_records);
+    result.jobs = session.state(RunState::job_records);
     result.succeed();
     session.record(&Entry::Finished {
         result: result.clone(),
@@ -376,7 +384,7 @@ async fn finish(
     Ok(())
 }
 
-fn counts(state: &crate::state::RunState) -> (RowCounts, std::collections::BTreeMap<String, u64>) {
+fn counts(state: &RunState) -> (RowCounts, std::collections::BTreeMap<String, u64>) {
     let published = state.assembled.as_ref().map_or(0, |a| a.rows);
     let quarantine = state
         .sealed

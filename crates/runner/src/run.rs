@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gristmill_cloud::Cloud;
 use gristmill_plan::spec::PublishMode;
@@ -136,6 +137,9 @@ async fn carry_out(
     pipeline::run(session, request, result).await
 }
 
+/// An interrupted run ends within ten seconds, whatever the network does.
+const MIRROR_LIMIT: Duration = Duration::from_secs(5);
+
 /// Stores how the attempt ended, on every path, and mirrors it. What fails here must not hide why
 /// the attempt ended.
 async fn conclude(
@@ -153,7 +157,7 @@ async fn conclude(
                 message: error.message.clone(),
             };
             if !session.state(|s| s.finished.is_some()) && session.record(&stopped).is_ok() {
-                let _ = session.mirror().await;
+                let _ = tokio::time::timeout(MIRROR_LIMIT, session.mirror()).await;
             }
             Err(error)
         }
@@ -338,7 +342,17 @@ pub fn resume_request(
 ) -> Result<RunRequest, RunError> {
     let work = WorkFolder::open(work_dir)?;
     let run_id = known_run(&work, run)?;
-    let (_, entries) = Ledger::open(&work.run(&run_id).ledger())?;
+    let path = work.run(&run_id).ledger();
+    if !path.exists() {
+        return Err(RunError::new(
+            ExitCode::NoInput,
+            format!("the ledger of run {run_id} is not here any more ({})", path.display()),
+        )
+        .with_help(
+            "the `run` command that began it goes on from work.uri: it needs the pipeline's file",
+        ));
+    }
+    let (_, entries) = Ledger::open(&path)?;
     let state = RunState::of(&entries);
     let opened = state
         .opened

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gristmill_tabular::{Schema, SealedShard};
 
 use crate::entry::{Entry, PartRecord, PipelineText};
+use crate::exit_code::ExitCode;
 use crate::inventory::InputFile;
 use crate::result::{JobRecord, RunResult};
 
@@ -41,6 +42,8 @@ pub struct RunState {
     pub finished: Option<RunResult>,
     /// How the last attempt ended, if it ended and not well.
     pub stopped: Option<(u8, String)>,
+    /// How the attempt before this one ended.
+    pub stopped_before: Option<(u8, String)>,
 }
 
 /// The frozen beginning of a run.
@@ -157,11 +160,9 @@ impl RunState {
             Entry::Opened { .. } => self.open(entry),
             Entry::Resumed { attempt, .. } => {
                 self.attempt = *attempt;
-                self.stopped = None;
+                self.stopped_before = self.stopped.take();
             }
-            Entry::Inputs { files, fingerprint } => {
-                self.inputs = Some((files.clone(), fingerprint.clone()))
-            }
+            Entry::Inputs { files, fingerprint } => self.take_inputs(files, fingerprint),
             Entry::Scanned {
                 schema,
                 rows_source,
@@ -205,6 +206,28 @@ impl RunState {
             limit_rows: *limit_rows,
             local: *local,
         });
+    }
+
+    /// Other inputs than before: nothing that was made of those counts any longer.
+    fn take_inputs(&mut self, files: &[InputFile], fingerprint: &str) {
+        if self.inputs.as_ref().is_some_and(|(_, before)| before != fingerprint) {
+            *self = Self {
+                opened: self.opened.take(),
+                attempt: self.attempt,
+                stopped_before: self.stopped_before.take(),
+                publishing: self.publishing.take(),
+                ..Self::default()
+            };
+        }
+        self.inputs = Some((files.to_vec(), fingerprint.to_owned()));
+    }
+
+    /// Whether the last attempt ended because of the data, before anything was paid for: mended
+    /// data is then what the next attempt is expected to bring.
+    #[must_use]
+    pub fn waits_for_data(&self) -> bool {
+        let data = [ExitCode::Data.number(), ExitCode::NoInput.number(), ExitCode::Skipped.number()];
+        self.launches.is_empty() && self.stopped_before.as_ref().is_some_and(|(exit, _)| data.contains(exit))
     }
 
     fn apply_work(&mut self, entry: &Entry) {
@@ -349,5 +372,40 @@ impl RunState {
             shards: u32::try_from(l.shards.len()).unwrap_or(u32::MAX),
         };
         self.launches.iter().map(record).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(content: &str) -> Entry {
+        let file = InputFile { uri: "/a.csv".into(), size: 1, content: content.into(), modified_ns: None };
+        Entry::Inputs { files: vec![file], fingerprint: content.into() }
+    }
+
+    fn stopped(exit: ExitCode) -> Entry {
+        Entry::Stopped { exit: exit.number(), message: String::new() }
+    }
+
+    fn resumed() -> Entry {
+        Entry::Resumed { attempt: 2, version: String::new() }
+    }
+
+    #[test]
+    fn only_an_attempt_that_ended_because_of_the_data_waits_for_other_data() {
+        let after = |exit| RunState::of(&[inputs("a"), stopped(exit), resumed()]).waits_for_data();
+        assert!(after(ExitCode::Data) && after(ExitCode::NoInput));
+        assert!(!after(ExitCode::Model) && !after(ExitCode::Interrupted));
+        assert!(!RunState::of(&[inputs("a"), resumed()]).waits_for_data());
+    }
+
+    #[test]
+    fn other_inputs_void_what_was_made_of_the_first() {
+        let scanned = Entry::Scanned { schema: Schema::default(), rows_source: 1, rows_accepted: 1, bytes: 1 };
+        let same = RunState::of(&[inputs("a"), scanned.clone(), inputs("a")]);
+        assert!(same.scanned.is_some());
+        let other = RunState::of(&[inputs("a"), scanned, inputs("b")]);
+        assert!(other.scanned.is_none() && other.inputs.is_some());
     }
 }

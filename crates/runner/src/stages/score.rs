@@ -295,6 +295,8 @@ async fn verify(
     let rows = blocking(move || Ok(Predictions::open(&counted, &name)?.count_to_end()?)).await?;
     if rows != shard.rows {
         let what = format!("{} rows were sent and {rows} came back", shard.rows);
+        // Nothing may take it for the shard's answer later.
+        std::fs::remove_file(&path).map_err(|e| RunError::io("remove", &path, e))?;
         return Ok(Some(Defect {
             shard: shard.name.clone(),
             what,

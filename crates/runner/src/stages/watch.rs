@@ -251,17 +251,18 @@ async fn stop_late(session: &Session, transforms: &Transforms, name: &str, limit
                 let _ = ended(session, info).await;
                 return error.with_help("it was stopped; a stopped job stores no output");
             }
-            Ok(Some(_)) => {
-                tokio::time::sleep(if session.local {
-                    LOCAL_POLL_MOST
-                } else {
-                    POLL_FIRST
-                })
-                .await
-            }
-            Ok(None) => break,
-            Err(e) if e.kind == CloudErrorKind::Throttled => tokio::time::sleep(POLL_FIRST).await,
-            Err(_) => break,
+            Ok(Some(_)) => {}
+            Err(e) if e.kind == CloudErrorKind::Throttled => {}
+            Ok(None) | Err(_) => break,
+        }
+        let pause = if session.local {
+            LOCAL_POLL_MOST
+        } else {
+            POLL_FIRST
+        };
+        tokio::select! {
+            () = session.cancel.cancelled() => break,
+            () = tokio::time::sleep(pause) => {}
         }
     }
     error.with_help("it was told to stop and has not said that it did: look at it in the console")
