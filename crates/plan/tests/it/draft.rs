@@ -129,8 +129,8 @@ fn a_plan_comes_back_from_json_as_it_was() {
       "TransformInput": {
         "DataSource": {
           "S3DataSource": {
-            "S3DataType": "ManifestFile",
-            "S3Uri": "s3://work-bucket/runs/<run id>/<manifest>"
+            "S3DataType": "S3Prefix",
+            "S3Uri": "s3://work-bucket/runs/runs/<run id>/shards/<fingerprint>/"
           }
         },
         "ContentType": "text/csv",
@@ -138,7 +138,7 @@ fn a_plan_comes_back_from_json_as_it_was() {
         "SplitType": "Line"
       },
       "TransformOutput": {
-        "S3OutputPath": "s3://work-bucket/runs/<run id>/<output>/",
+        "S3OutputPath": "s3://work-bucket/runs/runs/<run id>/out/a1/",
         "Accept": "text/csv",
         "AssembleWith": "Line"
       },
