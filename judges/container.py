@@ -4,6 +4,8 @@
 ANSWER is one of
     sum            a line a row: the sum of the row's numbers, empty cells as 0 (the default)
     short          the same, but one row too few
+    long           the same, but one row too many
+    text:TEXT      that text, a line a row
     status:CODE    that HTTP status, always
     flaky:N        status 500 to the first N requests, then `sum`
     slow:SECONDS   `sum` after that time
@@ -12,7 +14,9 @@ ANSWER is one of
 Listens on 127.0.0.1:SAGEMAKER_BIND_TO_PORT. Standard library only.
 """
 
+import csv
 import http.server
+import io
 import json
 import os
 import threading
@@ -24,10 +28,8 @@ seen = 0
 
 
 def sums(body):
-    lines = body.decode().split("\n")
-    if lines and lines[-1] == "":
-        lines.pop()
-    return [repr(sum(float(cell) for cell in line.split(",") if cell.strip())) for line in lines]
+    rows = csv.reader(io.StringIO(body.decode(), newline=""))
+    return [repr(sum(float(cell) for cell in row if cell.strip())) for row in rows]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -53,6 +55,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         lines = sums(body)
         if KIND == "short":
             lines = lines[:-1]
+        if KIND == "long":
+            lines.append("0.0")
+        if KIND == "text":
+            lines = [VALUE for _ in lines]
         if KIND == "env":
             told = json.dumps({"environment": dict(os.environ), "headers": dict(self.headers)})
             lines = [told for _ in lines]

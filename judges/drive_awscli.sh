@@ -59,11 +59,31 @@ aws s3 cp --quiet "$work/big" "s3://$bucket/big" # 20 MB: in parts
 aws s3 cp --quiet "s3://$bucket/big" "$work/big.back"
 cmp "$work/big" "$work/big.back" || wrong "a file of 20 MB does not come back"
 same "s3api head-object" "$(aws s3api head-object --bucket "$bucket" --key big --query ContentLength)" 20480000
+upload=$(aws s3api create-multipart-upload --bucket "$bucket" --key parts --query UploadId --output text)
+part=(--bucket "$bucket" --key parts --upload-id "$upload" --part-number 1)
+etag=$(aws s3api upload-part "${part[@]}" --body "$work/in/a.csv" --query ETag --output text)
+aws s3api complete-multipart-upload --bucket "$bucket" --key parts --upload-id "$upload" \
+  --multipart-upload "Parts=[{ETag=$etag,PartNumber=1}]" > /dev/null
+same "s3api multipart" "$(aws s3 cp --quiet "s3://$bucket/parts" - | cksum)" "$(cksum < "$work/in/a.csv")"
+aws s3 rm --quiet "s3://$bucket/parts"
 aws s3 mv --quiet "s3://$bucket/big" "s3://$bucket/moved/big"
 same "s3 mv" "$(aws s3 ls --recursive "s3://$bucket/" | awk '{print $4}' | xargs)" "in/a.csv in/b.csv model.tar.gz moved/big"
+PYTHONPATH=$judges python - "$1" "$bucket" <<'PYTHON'
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from endpoint import Endpoint
+s3 = Endpoint(sys.argv[1]).client("s3")
+with ThreadPoolExecutor(16) as pool:
+    list(pool.map(lambda n: s3.put_object(Bucket=sys.argv[2], Key=f"moved/{n:04}", Body=b"x"), range(1004)))
+PYTHON
+same "s3 ls of more than a page" "$(aws s3 ls "s3://$bucket/moved/" | wc -l)" 1005
 aws s3 rm --quiet --recursive "s3://$bucket/moved/"
 same "s3 rm" "$(aws s3api list-objects-v2 --bucket "$bucket" --prefix moved/ \
   --query 'length(Contents || `[]`)')" 0
+if AWS_SECRET_ACCESS_KEY=wrong aws s3 ls "s3://$bucket/" > /dev/null 2> "$work/error"; then
+  wrong "a wrong secret was accepted"
+fi
+grep -q SignatureDoesNotMatch "$work/error" || wrong "a wrong secret: $(cat "$work/error")"
 
 aws sagemaker create-model --model-name "$tag" --execution-role-arn "arn:aws:iam::$account:role/any" \
   --primary-container "Image=gristmill.local/onnx,ModelDataUrl=s3://$bucket/model.tar.gz" > /dev/null

@@ -289,6 +289,9 @@ def signatures(s3, bucket, endpoint):
     url = signer.generate_presigned_url("get_object", Params=target, ExpiresIn=60)
     with urllib.request.urlopen(url) as answer:
         expect("by a presigned URL", answer.read(), b"secret")
+    put = signer.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "given é"}, ExpiresIn=60)
+    with urllib.request.urlopen(urllib.request.Request(put, data=b"given", method="PUT", headers={"Content-Type": ""})):
+        expect("put by a presigned URL", body_of(s3, bucket, "given é"), b"given")
     try:
         urllib.request.urlopen(url.replace("secret?", "other?"))
     except urllib.error.HTTPError as error:

@@ -277,10 +277,28 @@ def names_and_models(stage):
             TransformJobName=unique("none"))
 
 
+def data_processing(stage):
+    """Ids that the model does not get come back beside its answers."""
+    rows, scores = sample()
+    rows, scores = rows[:50], scores[:50]
+    name = unique("joined")
+    stage.run(name, {"x.csv": csv_of([f'"id, {n}",{row}' for n, row in enumerate(rows)])},
+              DataProcessing={"InputFilter": "$[1:]", "JoinSource": "Input", "OutputFilter": "$[0,-1]"})
+    lines = stage.outputs(name)["x.csv.out"].decode().splitlines()
+    ids = [line.rsplit(",", 1)[0] for line in lines]
+    expect("ids", ids, [f'"id, {n}"' for n in range(len(rows))])
+    check_scores("joined", csv_of([line.rsplit(",", 1)[1] for line in lines]), scores)
+    name = unique("mixed")
+    stage.run(name, {"x.csv": csv_of(rows)}, "Failed", DataProcessing={"InputFilter": "$[0:2,4:]"})
+    expect("no output", stage.outputs(name), {})
+
+
 def limits(stage):
+    create = stage.unchecked.create_transform_job
+
     def refuse(**changes):
         name = unique("limit")
-        refused(stage.unchecked.create_transform_job, "ValidationException", 400, **stage.request(name, **changes))
+        refused(create, "ValidationException", 400, **stage.request(name, **changes))
         refused(stage.sm.describe_transform_job, {"ValidationException", "ResourceNotFound"}, TransformJobName=name)
 
     refuse(MaxConcurrentTransforms=17, MaxPayloadInMB=6)
@@ -299,11 +317,21 @@ def limits(stage):
     refuse(ModelClientConfig={"InvocationsTimeoutInSeconds": 0})
     refuse(ModelClientConfig={"InvocationsTimeoutInSeconds": 3601})
     refuse(TransformResources={"InstanceCount": 0})
+    refuse(TransformResources={"InstanceCount": 101})
     refuse(TransformResources={"InstanceType": "m5.large"})
     refuse(Environment={f"K{n}": "v" for n in range(17)})
     refuse(Environment={"1st": "v"})
     refuse(Tags=[{"Key": f"k{n}", "Value": "v"} for n in range(51)])
     refuse(TransformInput={"DataSource": {"S3DataSource": {"S3DataType": "AugmentedManifestFile", "S3Uri": "s3://b/k"}}})
+    for member in ("TransformJobName", "ModelName", "TransformInput", "TransformOutput", "TransformResources"):
+        request = stage.request(unique("lacks"))
+        del request[member]
+        refused(create, "ValidationException", 400, "must not be null", **request)
+    refuse(TransformInput={"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix"}}})
+    refuse(DataProcessing={"OutputFilter": "$[" + "1," * 31 + "1]"})
+    refuse(DataProcessing={"JoinSource": "Output"})
+    refuse(DataProcessing={"JoinSource": "Input"}, TransformOutput={"Accept": "application/json"})
+    refuse(DataProcessing={"JoinSource": "Input"}, TransformOutput={"AssembleWith": "None"})
     name = unique("most")
     stage.run(name, {"x.csv": csv_of(sample()[0][:3])}, MaxConcurrentTransforms=16, MaxPayloadInMB=6)
 
@@ -344,8 +372,8 @@ def main():
         sys.exit(__doc__)
     stage = Stage(Endpoint(sys.argv[1]))
     checks = [models, a_job, order_over_many_requests, single_record, gzip_input, whole_objects, manifest,
-              prefix_is_literal, failed_file, retries_and_timeouts, container_environment, stop, names_and_models,
-              limits, lists, signature]
+              prefix_is_literal, failed_file, retries_and_timeouts, container_environment, stop, data_processing,
+              names_and_models, limits, lists, signature]
     run_checks([(check, stage) for check in checks], sys.argv[2:])
 
 

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gristmill_plan::Problem;
 use gristmill_runner::result::ErrorRecord;
-use gristmill_runner::{ExitCode, RunError};
+use gristmill_runner::{ExitCode, RunError, RunResult};
 use serde_json::{Value, json};
 
-use crate::args::{Global, LogFormat, OutputFormat};
+use crate::args::{Cli, Command, LogFormat, OutputFormat};
 
 /// Prints answers in the form that was asked for.
 #[derive(Debug)]
@@ -20,12 +20,18 @@ pub(crate) struct Printer {
     output: OutputFormat,
     log_format: LogFormat,
     result_file: Option<PathBuf>,
+    about_runs: bool,
     failed: AtomicBool,
 }
 
 impl Printer {
-    pub(crate) fn new(global: &Global) -> Self {
+    pub(crate) fn new(cli: &Cli) -> Self {
+        let global = &cli.global;
         Self {
+            about_runs: matches!(
+                cli.command,
+                Command::Run(_) | Command::Resume(_) | Command::Status(_)
+            ),
             output: global.output,
             log_format: global.log_format,
             result_file: global.result_file.clone(),
@@ -33,7 +39,8 @@ impl Printer {
         }
     }
 
-    /// For a command line that could not be parsed: looks for the two flags that matter here.
+    /// For a command line that could not be parsed: looks for the verb and the two flags, or their
+    /// variables, that matter here.
     pub(crate) fn for_unparsed(words: &[String]) -> Self {
         let value_of = |flag: &str| {
             let with_equals = format!("{flag}=");
@@ -46,7 +53,10 @@ impl Printer {
                     None => None,
                 })
         };
-        let json = value_of("--output").is_some_and(|v| v == "json");
+        let variable = |name| std::env::var(name).ok().filter(|v| !v.is_empty());
+        let output = value_of("--output").or_else(|| variable("GRISTMILL_OUTPUT"));
+        let result_file = value_of("--result-file").or_else(|| variable("GRISTMILL_RESULT_FILE"));
+        let json = output.is_some_and(|v| v == "json");
         Self {
             output: if json {
                 OutputFormat::Json
@@ -54,7 +64,10 @@ impl Printer {
                 OutputFormat::Text
             },
             log_format: LogFormat::Text,
-            result_file: value_of("--result-file").map(PathBuf::from),
+            result_file: result_file.map(PathBuf::from),
+            about_runs: words
+                .iter()
+                .any(|w| matches!(w.as_str(), "run" | "resume" | "status")),
             failed: AtomicBool::new(false),
         }
     }
@@ -81,25 +94,25 @@ impl Printer {
     /// Says what went wrong on standard error, and the JSON answer where one was asked for.
     pub(crate) fn failure(&self, error: &RunError) -> ExitCode {
         self.explain(error);
-        let value = json!({
-            "status": error.exit.status(),
-            "exit": error.exit.number(),
-            "error": { "message": error.message, "help": error.help, "problems": error.problems },
-        });
-        if self.is_json() {
-            self.write_out(format!("{value}\n").as_bytes());
-        }
-        self.write_result_file(&value);
+        self.failed_answer(error);
         error.exit
     }
 
     /// The JSON forms of a usage error; the text was printed by the parser.
     pub(crate) fn usage_error(&self, message: &str) {
-        let value = json!({
-            "status": "failed",
-            "exit": ExitCode::Usage.number(),
-            "error": { "message": message, "help": "see --help", "problems": [] },
-        });
+        self.failed_answer(&RunError::new(ExitCode::Usage, message).with_help("see --help"));
+    }
+
+    /// The JSON forms of a failure without a result of its own. For the verbs about runs it has all
+    /// fields of one, so that a caller reads the same whatever went wrong.
+    fn failed_answer(&self, error: &RunError) {
+        let mut result = RunResult::default();
+        result.fail(error);
+        let value = if self.about_runs {
+            json!(result)
+        } else {
+            json!({ "status": result.status, "exit": result.exit, "error": result.error })
+        };
         if self.is_json() {
             self.write_out(format!("{value}\n").as_bytes());
         }
@@ -109,9 +122,7 @@ impl Printer {
     /// An error for people on standard error: the message, each problem with its place, the help.
     pub(crate) fn explain(&self, error: &RunError) {
         if self.log_format == LogFormat::Json {
-            let line = json!({ "level": "error", "message": error.message, "help": error.help,
-                "exit": error.exit.number(), "problems": error.problems });
-            say(&line.to_string());
+            self.explain_json(error, json!(error.problems));
             return;
         }
         for problem in &error.problems {
@@ -132,14 +143,22 @@ impl Printer {
         }
     }
 
+    fn explain_json(&self, error: &RunError, problems: Value) {
+        let line = json!({ "level": "error", "message": error.message, "help": error.help,
+            "exit": error.exit.number(), "problems": problems });
+        say(&line.to_string());
+    }
+
     /// The error in a run's result.
     pub(crate) fn explain_record(&self, exit: ExitCode, error: &ErrorRecord) {
         let mut whole = RunError::new(exit, error.message.clone());
         whole.help.clone_from(&error.help);
-        if self.log_format == LogFormat::Text {
-            for problem in &error.problems {
-                say(&printable(&stored_problem(problem)));
-            }
+        if self.log_format == LogFormat::Json {
+            self.explain_json(&whole, json!(error.problems));
+            return;
+        }
+        for problem in &error.problems {
+            say(&printable(&stored_problem(problem)));
         }
         self.explain(&whole);
     }

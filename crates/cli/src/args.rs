@@ -346,7 +346,7 @@ pub(crate) struct ConvertArgs {
     /// Close a shard at this many rows.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_rows: Option<u64>,
-    /// Rows in a Parquet row group.
+    /// Rows in a Parquet row group, at most; long rows end it at 64 MiB of values.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(crate) row_group_rows: Option<u64>,
     /// Codec inside Parquet.
@@ -395,11 +395,28 @@ pub(crate) struct LocalArgs {
     )]
     pub(crate) port: u16,
     /// The region that the services speak of.
-    #[arg(long, default_value = "us-east-1", env = "GRISTMILL_LOCAL_REGION")]
+    #[arg(
+        long,
+        default_value = "us-east-1",
+        env = "GRISTMILL_LOCAL_REGION",
+        value_parser = region
+    )]
     pub(crate) region: String,
     /// End after so many seconds without a call and without a running job.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", env = "GRISTMILL_LOCAL_IDLE_EXIT")]
     pub(crate) idle_exit: Option<u64>,
+    /// Answers to what AWS leaves undocumented, as JSON; without it, the likelier ones.
+    #[arg(long, value_name = "FILE", env = "GRISTMILL_LOCAL_BEHAVIOUR")]
+    pub(crate) behaviour: Option<PathBuf>,
+}
+
+/// A region's name stands in ARNs and, unquoted, in what a shell evaluates.
+fn region(text: &str) -> Result<String, String> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if !text.is_empty() && text.bytes().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err("expected a name such as us-east-1: lower-case letters, digits and '-'".to_owned())
 }
 
 /// `container`.

@@ -21,7 +21,7 @@ fn main() -> ProcessExit {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let printer = Printer::new(&cli.global);
+    let printer = Printer::new(&cli);
     let exit = commands::dispatch(cli, &printer);
     ProcessExit::from(printer.exit_code(exit).number())
 }

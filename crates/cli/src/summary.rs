@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use gristmill_runner::RunResult;
+use gristmill_runner::words::{counted, grouped};
 
-use crate::view::{duration, grouped};
+use crate::view::duration;
 
 /// Stages in the order in which they run.
 const ORDER: [&str; 5] = ["source", "shards", "transform", "assemble", "publish"];
@@ -43,16 +44,18 @@ fn write_summary(out: &mut String, result: &RunResult) -> std::fmt::Result {
     for job in &result.jobs {
         writeln!(
             out,
-            "  job         {}: {}, {} shards",
-            job.name, job.status, job.shards
+            "  job         {}: {}, {}",
+            job.name,
+            job.status,
+            counted(u64::from(job.shards), "shard")
         )?;
     }
     if let Some(output) = &result.output {
         writeln!(
             out,
-            "  output      {} ({} files)",
+            "  output      {} ({})",
             output.uri,
-            output.files.len()
+            counted(output.files.len() as u64, "file")
         )?;
         if let Some(path) = output
             .path

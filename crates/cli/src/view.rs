@@ -2,13 +2,18 @@
 
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use gristmill_runner::words::grouped;
 use gristmill_runner::{Event, EventSink, Level, Stage};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::answer::{colours, printable, say};
 use crate::args::{Global, LogFormat};
+
+const GREEN: &str = "\x1b[32m";
+const YELLOW: &str = "\x1b[33m";
+const OFF: &str = "\x1b[0m";
 
 /// Shows events on standard error.
 pub(crate) struct View {
@@ -47,8 +52,18 @@ impl View {
     }
 
     fn line(&self, text: &str) {
+        self.labelled("", "", text);
+    }
+
+    /// A line that begins with a word of ours, coloured where colours are wanted.
+    fn labelled(&self, colour: &str, label: &str, text: &str) {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = printable(text);
+        let text = match self.kind {
+            Kind::Terminal { colour: true } if !label.is_empty() => {
+                format!("{colour}{label}{OFF}{}", printable(text))
+            }
+            _ => format!("{label}{}", printable(text)),
+        };
         match current.as_ref() {
             Some(bar) => bar.bar.suspend(|| say(&text)),
             None => say(&text),
@@ -59,9 +74,15 @@ impl View {
         if matches!(event, Event::Advanced { .. }) || (!self.verbose && is_debug(event)) {
             return;
         }
-        if let Ok(line) = serde_json::to_string(event) {
-            say(&line);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let at = now.map_or(0.0, |d| d.as_secs_f64());
+        let Ok(mut line) = serde_json::to_value(event) else {
+            return;
+        };
+        if let Some(object) = line.as_object_mut() {
+            object.insert("at".into(), at.into());
         }
+        say(&line.to_string());
     }
 
     fn text(&self, event: &Event) {
@@ -88,21 +109,11 @@ impl View {
                 summary,
             } => {
                 self.clear();
-                self.line(&format!(
-                    "{}{:<10}{} {summary}  {}",
-                    self.green(),
-                    stage.name(),
-                    self.off(),
-                    duration(*seconds)
-                ));
+                let text = format!("{summary}  {}", duration(*seconds));
+                self.labelled(GREEN, &format!("{:<10} ", stage.name()), &text);
             }
             Event::StageReused { stage, summary } => {
-                self.line(&format!(
-                    "{}{:<10}{} {summary}",
-                    self.green(),
-                    stage.name(),
-                    self.off()
-                ));
+                self.labelled(GREEN, &format!("{:<10} ", stage.name()), summary);
             }
             Event::Job {
                 name,
@@ -122,37 +133,9 @@ impl View {
                 level: Level::Warn,
                 message,
             } => {
-                self.line(&format!(
-                    "{}warning{}: {message}",
-                    self.yellow(),
-                    self.off()
-                ));
+                self.labelled(YELLOW, "warning: ", message);
             }
             Event::Note { message, .. } => self.line(message),
-        }
-    }
-
-    fn green(&self) -> &'static str {
-        if matches!(self.kind, Kind::Terminal { colour: true }) {
-            "\x1b[32m"
-        } else {
-            ""
-        }
-    }
-
-    fn yellow(&self) -> &'static str {
-        if matches!(self.kind, Kind::Terminal { colour: true }) {
-            "\x1b[33m"
-        } else {
-            ""
-        }
-    }
-
-    fn off(&self) -> &'static str {
-        if matches!(self.kind, Kind::Terminal { colour: true }) {
-            "\x1b[0m"
-        } else {
-            ""
         }
     }
 
@@ -161,7 +144,9 @@ impl View {
             return;
         }
         let by_bytes = total_bytes.is_some() || total_rows.is_none();
-        let total = total_bytes.or(total_rows).filter(|t| *t > 0);
+        // A job tells nothing of its progress: elapsed time is all that can be shown.
+        let known = stage != Stage::Transform;
+        let total = total_bytes.or(total_rows).filter(|t| known && *t > 0);
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
         bar.set_style(style(total.is_some(), by_bytes));
         bar.set_prefix(stage.name());
@@ -249,29 +234,12 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// `27004` as `27,004`.
-pub(crate) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_durations_as_people_write_them() {
-        assert_eq!(
-            (grouped(7), grouped(1000), grouped(27_004_000)),
-            ("7".into(), "1,000".into(), "27,004,000".into())
-        );
+    fn durations_as_people_write_them() {
         assert_eq!(duration(1.234), "1.2 s");
         assert_eq!(duration(184.0), "3 min 4 s");
         assert_eq!(duration(7500.0), "2 h 5 min");

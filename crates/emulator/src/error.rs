@@ -32,7 +32,7 @@ pub enum EmulatorError {
         pid: Option<u32>,
     },
     /// The port is taken or not allowed.
-    #[error("cannot listen on 127.0.0.1:{port}: {source}")]
+    #[error("cannot listen on 127.0.0.1:{port}: {source}; give a port that is free, or 0 for any")]
     Listen {
         /// The port that was asked for; 0 stands for any.
         port: u16,

@@ -41,13 +41,21 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Requests under way get so long to end when the process ends.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Serves `config.dir` until SIGINT, SIGTERM, or until it was idle for `config.idle_exit`.
+/// Serves `config.dir` until SIGINT, SIGTERM, or until it was idle for `config.idle_exit`. `announce`
+/// is called once it listens; a signal from then on ends it in order.
 ///
 /// # Errors
 /// [`EmulatorError::Locked`] where another emulator serves the folder, [`EmulatorError::Listen`],
 /// [`EmulatorError::Io`], [`EmulatorError::Damaged`], [`EmulatorError::Store`].
-pub async fn serve(config: EmulatorConfig) -> Result<(), EmulatorError> {
-    Server::start(config).await?.run().await
+pub async fn serve(
+    config: EmulatorConfig,
+    announce: impl FnOnce(&Endpoint),
+) -> Result<(), EmulatorError> {
+    let signal = end_signal()?;
+    let server = Server::start(config).await?;
+    announce(server.endpoint());
+    server.run_until_idle_or(signal).await;
+    Ok(())
 }
 
 /// An emulator that listens: its endpoint is written, requests are answered once it runs.
@@ -119,6 +127,11 @@ impl Server {
     /// [`EmulatorError::Io`] where signals cannot be awaited.
     pub async fn run(self) -> Result<(), EmulatorError> {
         let signal = end_signal()?;
+        self.run_until_idle_or(signal).await;
+        Ok(())
+    }
+
+    async fn run_until_idle_or(self, signal: impl Future<Output = ()>) {
         let idle_exit = self.state.config.idle_exit;
         let activity = self.state.activity.clone();
         let end = async move {
@@ -128,7 +141,6 @@ impl Server {
             }
         };
         self.run_until(end).await;
-        Ok(())
     }
 
     /// Answers requests until `end`, then lets those under way end, for a few seconds.

@@ -1,7 +1,7 @@
 //! From errors of the data crate to exit codes and advice.
 
 use gristmill_cloud::CloudError;
-use gristmill_tabular::TabularError;
+use gristmill_tabular::{BadReason, TabularError};
 
 use crate::error::RunError;
 use crate::exit_code::ExitCode;
@@ -18,19 +18,28 @@ pub fn classify(error: &TabularError) -> RunError {
             if source.kind() == std::io::ErrorKind::NotFound && *action == "open" {
                 return RunError::new(ExitCode::NoInput, text).with_help("check the path of the input");
             }
+            if source.kind() == std::io::ErrorKind::IsADirectory && *action == "read" {
+                return RunError::new(ExitCode::NoInput, text).with_help("it is a folder: name the files in it");
+            }
             let copy = std::io::Error::new(source.kind(), source.to_string());
             let mut mapped = RunError::io(action, path, copy);
             if matches!(source.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof) {
                 mapped.exit = ExitCode::Data;
                 mapped.help = Some("the compressed input is damaged or cut short: fetch it again".into());
             }
+            if source.kind() == std::io::ErrorKind::NotFound && *action == "create" {
+                mapped.help = Some("make its folder first".into());
+            }
             mapped
         }
         TabularError::NoInput | TabularError::Empty { .. } => RunError::new(ExitCode::NoInput, text),
+        TabularError::BadRow(row) if row.reason == BadReason::TooLong => RunError::new(ExitCode::Data, format!("bad row: {text}"))
+            .with_help("raise transform.max_payload_in_mb or source.max_record, or set such rows aside: on_bad_row: quarantine"),
         TabularError::BadRow(_) => RunError::new(ExitCode::Data, format!("bad row: {text}"))
             .with_help("mend the row, or set bad rows aside: on_bad_row: quarantine (--on-bad-row quarantine)"),
         TabularError::TooManyBadRows { .. } => RunError::new(ExitCode::Data, text)
-            .with_help("look at the quarantine file: each bad row is there with its place and reason"),
+            .with_help("`gristmill convert IN OUT --on-bad-row quarantine --bad-rows FILE` lists every bad row with its place; \
+                 then mend them, or raise max_ratio or max_rows"),
         TabularError::Header { .. }
         | TabularError::HeadersDiffer { .. }
         | TabularError::MissingColumns { .. }
@@ -40,11 +49,17 @@ pub fn classify(error: &TabularError) -> RunError {
         TabularError::OutputExists { .. } => {
             RunError::new(ExitCode::Exists, text).with_help("--overwrite replaces it")
         }
-        TabularError::RowsDisagree { .. } | TabularError::Prediction { .. } => RunError::new(ExitCode::Model, text)
+        TabularError::RowsDisagree { .. } => RunError::new(ExitCode::Model, text)
             .with_help("the model must answer exactly one line a row, in order; nothing was published"),
+        TabularError::Prediction { .. } => RunError::new(ExitCode::Model, text)
+            .with_help("the pipeline's `from` and `type` must fit what the model answers; nothing was published. A model that was mended under its old name scores again with --fresh"),
         TabularError::Options(_) => RunError::new(ExitCode::Usage, text),
         TabularError::Cancelled => RunError::new(ExitCode::Interrupted, "interrupted"),
         TabularError::Internal(_) => RunError::bug(text),
-        TabularError::Corrupt { .. } | TabularError::Columnar { .. } => RunError::new(ExitCode::Failure, text),
+        TabularError::Corrupt { .. } => RunError::new(ExitCode::Data, text),
+        TabularError::Columnar { action, .. } if *action != "encode" && *action != "write" => {
+            RunError::new(ExitCode::Data, text)
+        }
+        TabularError::Columnar { .. } => RunError::new(ExitCode::Failure, text),
     }
 }

@@ -124,6 +124,8 @@ pub enum Entry {
     OutputVerified {
         /// The shard's index.
         index: u32,
+        /// The transform stage's fingerprint.
+        fingerprint: String,
         /// The object.
         uri: String,
         /// Its ETag.
@@ -173,8 +175,10 @@ pub enum Entry {
 /// A pipeline file as the run saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PipelineText {
-    /// Its path, absolute.
+    /// Its path as given, for messages.
     pub path: String,
+    /// Its folder, absolute: what relative paths in it are relative to.
+    pub folder: String,
     /// Its text.
     pub text: String,
 }

@@ -4,6 +4,7 @@
 //! <work-dir>/keys/<hash>.json         which run belongs to a key
 //! <work-dir>/locks/<hash>.lock        held while a process works on a key
 //! <work-dir>/last.json                the run that was begun last
+//! <work-dir>/maps/<hash>.json         with --local-map: what was shown under an S3 name
 //! <work-dir>/runs/<run id>/           ledger.jsonl, run.json, plan.json, events.jsonl,
 //!                                     shards/, outputs/, parts/, quarantine/
 //! <work-dir>/published/<bucket>/…     with --local: what was published, as plain files

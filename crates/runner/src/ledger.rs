@@ -8,6 +8,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::entry::Entry;
@@ -28,6 +29,8 @@ pub struct Ledger {
     path: PathBuf,
     file: File,
     bytes: Vec<u8>,
+    /// Set once a line could not be written or synced: what the disk holds is then unknown.
+    broken: bool,
 }
 
 impl Ledger {
@@ -40,6 +43,7 @@ impl Ledger {
             .read(true)
             .append(true)
             .create_new(true)
+            .mode(0o600)
             .open(path)
             .map_err(|e| RunError::io("create the ledger", path, e))?;
         sync_parent(path)?;
@@ -47,6 +51,7 @@ impl Ledger {
             path: path.to_owned(),
             file,
             bytes: Vec::new(),
+            broken: false,
         })
     }
 
@@ -77,6 +82,7 @@ impl Ledger {
                 path: path.to_owned(),
                 file,
                 bytes,
+                broken: false,
             },
             entries,
         ))
@@ -85,18 +91,33 @@ impl Ledger {
     /// Appends one entry and syncs it: when this returns, the entry survives a crash.
     ///
     /// # Errors
-    /// When the line cannot be written or synced. The ledger must not be used after that: whether
-    /// the line is there is unknown until it is opened again.
+    /// When the line cannot be written or synced. Every later call fails as well, since whether the
+    /// line is there is unknown until the ledger is opened again: a line after half of one would be
+    /// damage in the middle, which nothing can mend.
     pub fn append(&mut self, entry: &Entry) -> Result<(), RunError> {
         let line = encode(entry)?;
+        if self.broken {
+            return Err(RunError::damaged(format!(
+                "the ledger {} takes no more entries: writing one failed before",
+                self.path.display()
+            )));
+        }
+        self.write(&line).inspect_err(|_| {
+            self.broken = true;
+            // Half a line does no harm, but need not stay.
+            let _ = self.file.set_len(self.bytes.len() as u64);
+        })?;
+        self.bytes.extend_from_slice(&line);
+        Ok(())
+    }
+
+    fn write(&mut self, line: &[u8]) -> Result<(), RunError> {
         self.file
-            .write_all(&line)
+            .write_all(line)
             .map_err(|e| RunError::io("write the ledger", &self.path, e))?;
         self.file
             .sync_data()
-            .map_err(|e| RunError::io("sync the ledger", &self.path, e))?;
-        self.bytes.extend_from_slice(&line);
-        Ok(())
+            .map_err(|e| RunError::io("sync the ledger", &self.path, e))
     }
 
     /// The whole ledger as it stands on disk, for its copy under `work.uri`.
@@ -219,6 +240,22 @@ mod tests {
             let (_, entries) = Ledger::open(&path).unwrap();
             assert_eq!(entries.last(), Some(&sample(99)));
         }
+    }
+
+    #[test]
+    fn nothing_is_appended_after_a_line_that_failed() {
+        let (_folder, path) = ledger_of(1);
+        let (mut ledger, _) = Ledger::open(&path).unwrap();
+        let good = std::mem::replace(
+            &mut ledger.file,
+            OpenOptions::new().append(true).open("/dev/full").unwrap(),
+        );
+        let full = ledger.append(&sample(1)).unwrap_err();
+        assert!(full.help.unwrap().contains("free space"));
+        ledger.file = good;
+        let after = ledger.append(&sample(2)).unwrap_err();
+        assert!(after.message.contains("takes no more entries"));
+        assert_eq!(Ledger::open(&path).unwrap().1, [sample(0)]);
     }
 
     #[test]

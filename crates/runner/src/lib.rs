@@ -9,21 +9,25 @@
 
 pub mod cancel;
 pub mod data_error;
+mod destination;
 pub mod disk;
 pub mod entry;
 pub mod error;
 pub mod event;
 pub mod exit_code;
 pub mod folder;
+mod intake;
 pub mod inventory;
 pub mod ledger;
 pub mod local_services;
+pub mod manifest;
 mod model;
 mod opening;
 mod pipeline;
 pub mod preview;
 pub mod remote;
 pub mod result;
+mod reuse;
 pub mod run;
 pub mod sample;
 pub mod services;
@@ -32,6 +36,7 @@ mod stages;
 pub mod state;
 pub mod status;
 pub mod target;
+pub mod words;
 
 pub use cancel::Cancel;
 pub use entry::PipelineText;

@@ -4,6 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -148,6 +149,38 @@ fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().rev().take(3).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+}
+
+/// Log lines of one job that are shown at most, and how long each may be.
+const LOG_LINES: usize = 6;
+const LOG_LINE_CHARS: usize = 300;
+
+/// The last lines that a job's containers and the service wrote, each with its file's name; none if
+/// there are none. For messages only.
+#[must_use]
+pub fn job_log(folder: &Path, job: &str) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder.join("sagemaker/logs").join(job)) else {
+        return Vec::new();
+    };
+    let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+    files.sort();
+    let mut lines: Vec<String> = files.iter().flat_map(|f| last_lines(f)).collect();
+    lines.dedup();
+    lines.truncate(LOG_LINES);
+    lines
+}
+
+/// The last two lines of a file that say anything, without the time that they begin with.
+fn last_lines(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let said = |line: &&str| !line.trim().is_empty() && !line.contains("MaxConcurrentTransforms=");
+    let last: Vec<&str> = text.lines().filter(said).rev().take(2).collect();
+    let digits = |c: char| c.is_ascii_digit() || c == ' ';
+    let cut = |line: &&str| {
+        let line = line.trim_start_matches(digits);
+        line.chars().take(LOG_LINE_CHARS).collect()
+    };
+    last.iter().rev().map(cut).collect()
 }
 
 /// The folder of the embedded services below a work folder.

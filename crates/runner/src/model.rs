@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use gristmill_cloud::{CreateModel, ModelInfo, PutOptions, S3Uri, Transforms};
+use gristmill_cloud::{Cloud, CreateModel, ModelInfo, PutOptions, S3Uri, Transforms};
 use gristmill_plan::spec::{LocalModel, Model, ModelDefinition};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -61,14 +61,14 @@ pub(crate) async fn identify(
     model: &Model,
     local: Option<Option<&LocalModel>>,
     base: &Path,
-    transforms: &Transforms,
+    cloud: &Cloud,
 ) -> Result<KnownModel, RunError> {
     let name = model_name(pipeline, model);
     if let Some(local) = local {
         if let Some(local) = local {
             return identify_local(name, local, base).await;
         }
-        return existing(&name, transforms).await?.ok_or_else(|| {
+        return existing(&name, cloud).await?.ok_or_else(|| {
             RunError::new(
                 ExitCode::Pipeline,
                 format!("under --local nothing answers for model {name:?}"),
@@ -79,7 +79,7 @@ pub(crate) async fn identify(
         });
     }
     match model {
-        Model::Named(_) => existing(&name, transforms).await?.ok_or_else(|| {
+        Model::Named(_) => existing(&name, cloud).await?.ok_or_else(|| {
             RunError::new(
                 ExitCode::Pipeline,
                 format!("transform.model: there is no model named {name:?}"),
@@ -87,7 +87,10 @@ pub(crate) async fn identify(
             .with_help("create it, name another, or describe it with `image` and `model_data`")
         }),
         Model::Defined(definition) => Ok(KnownModel {
-            identity: json!({ "defined": definition }),
+            identity: json!({
+                "defined": definition,
+                "data": data_version(definition.model_data.as_deref(), cloud).await,
+            }),
             name,
             recipe: Some(Recipe::Defined(definition.clone())),
         }),
@@ -110,17 +113,29 @@ fn model_name(pipeline: &str, model: &Model) -> String {
     }
 }
 
-async fn existing(name: &str, transforms: &Transforms) -> Result<Option<KnownModel>, RunError> {
-    let info = transforms.describe_model(name).await?;
-    Ok(info.map(|info| KnownModel {
+async fn existing(name: &str, cloud: &Cloud) -> Result<Option<KnownModel>, RunError> {
+    let Some(info) = cloud.transforms().describe_model(name).await? else {
+        return Ok(None);
+    };
+    let data = data_version(info.model_data_url.as_deref(), cloud).await;
+    Ok(Some(KnownModel {
         name: name.to_owned(),
-        identity: identity_of(&info),
+        identity: identity_of(&info, data),
         recipe: None,
     }))
 }
 
-fn identity_of(info: &ModelInfo) -> Value {
+/// The ETag of a model's data: it may be replaced under its name. A runner that may not look at it
+/// goes on without.
+async fn data_version(url: Option<&str>, cloud: &Cloud) -> Option<String> {
+    let uri = S3Uri::parse(url?).ok()?;
+    let meta = cloud.store().head(&uri).await.ok()??;
+    Some(meta.etag)
+}
+
+fn identity_of(info: &ModelInfo, data: Option<String>) -> Value {
     json!({
+        "data": data,
         "name": info.name,
         "created": info.creation_time,
         "image": info.image,
@@ -146,16 +161,16 @@ async fn identify_local(
         }
         LocalModel::Url(url) => (URL_IMAGE, owned([("GRISTMILL_URL", url.clone())]), None),
     };
-    let content = match &onnx {
-        Some(path) => {
-            let path = path.clone();
-            Some(blocking(move || onnx_hash(&path)).await?)
-        }
-        None => None,
-    };
-    let identity = json!({ "image": image, "environment": environment, "onnx": content });
+    let (path, words, base) = (onnx.clone(), command_words(local), base.to_owned());
+    let (content, files) = blocking(move || {
+        let content = path.map(|path| onnx_hash(&path)).transpose()?;
+        Ok((content, hashes_of_files(&words, &base)?))
+    })
+    .await?;
+    let identity =
+        json!({ "image": image, "environment": environment, "onnx": content, "files": files });
     Ok(KnownModel {
-        name,
+        name: local_name(&name, &identity),
         identity,
         recipe: Some(Recipe::Local {
             image,
@@ -163,6 +178,30 @@ async fn identify_local(
             onnx,
         }),
     })
+}
+
+/// Models of one name and different content are different models: what another run scores with must
+/// not change under it.
+fn local_name(name: &str, identity: &Value) -> String {
+    let hash = hex::encode(Sha256::digest(identity.to_string().as_bytes()));
+    let name = gristmill_plan::launch::api_name(name, NAME_LENGTH);
+    format!("{name}-{}", &hash[..HASH_IN_NAME])
+}
+
+fn command_words(local: &LocalModel) -> Vec<String> {
+    match local {
+        LocalModel::Command(command) => command.split_whitespace().map(str::to_owned).collect(),
+        LocalModel::Onnx(_) | LocalModel::Url(_) => Vec::new(),
+    }
+}
+
+/// Content of the files that a command names: a changed script is another model.
+fn hashes_of_files(words: &[String], base: &Path) -> Result<BTreeMap<String, String>, RunError> {
+    let files = words.iter().map(|w| (w, base.join(w)));
+    let files = files.filter(|(_, path)| path.is_file());
+    files
+        .map(|(word, path)| Ok((word.clone(), hash_file(&path)?)))
+        .collect()
 }
 
 /// A word of a shell command, whatever is in it.
@@ -237,7 +276,7 @@ fn defined(name: &str, definition: &ModelDefinition) -> CreateModel {
     }
 }
 
-/// Under `--local` the pipeline decides what a model is: one of another content is replaced.
+/// The model's name holds a hash of its content, so one that is there is the same.
 async fn ensure_local(
     model: &KnownModel,
     transforms: &Transforms,
@@ -245,16 +284,10 @@ async fn ensure_local(
     environment: &BTreeMap<String, String>,
     data: Option<S3Uri>,
 ) -> Result<(), RunError> {
-    let data = data.map(|uri| uri.to_string());
-    if let Some(there) = transforms.describe_model(&model.name).await? {
-        let same = there.image.as_deref() == Some(image)
-            && there.model_data_url == data
-            && there.environment == *environment;
-        if same {
-            return Ok(());
-        }
-        transforms.delete_model(&model.name).await?;
+    if transforms.describe_model(&model.name).await?.is_some() {
+        return Ok(());
     }
+    let data = data.map(|uri| uri.to_string());
     let create = CreateModel {
         name: model.name.clone(),
         image: image.to_owned(),

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 
 use crate::entry::{Entry, PipelineText};
 use crate::error::RunError;
-use crate::exit_code::ExitCode;
 use crate::folder::{KeyRecord, RunFolder, WorkFolder, write_atomically};
 use crate::ledger::{self, Ledger};
 use crate::remote::{RunStore, WorkStore};
@@ -18,6 +17,8 @@ pub(crate) struct OpenRun {
     pub(crate) folder: RunFolder,
     pub(crate) ledger: Ledger,
     pub(crate) state: RunState,
+    /// The ETag of the ledger's copy under `work.uri`.
+    pub(crate) mirrored: Option<String>,
 }
 
 /// What a new run freezes.
@@ -47,8 +48,10 @@ pub(crate) async fn find(
         Some(remote) => remote.find_key(run_key).await?,
     };
     match record {
-        None => Ok(None),
-        Some(record) => open(work, remote, &record).await.map(Some),
+        Some(record) if remote.is_some() || work.run(&record.run_id).ledger().exists() => {
+            open(work, remote, &record).await.map(Some)
+        }
+        _ => Ok(None),
     }
 }
 
@@ -63,8 +66,9 @@ pub(crate) async fn open(
 ) -> Result<OpenRun, RunError> {
     let folder = work.run(&record.run_id);
     folder.make()?;
+    let mut mirrored = None;
     if let Some(remote) = remote {
-        restore_ledger(
+        mirrored = restore_ledger(
             &RunStore::new(remote.clone(), &record.run_id),
             &folder,
             &record.run_id,
@@ -92,23 +96,26 @@ pub(crate) async fn open(
         folder,
         ledger,
         state,
+        mirrored,
     })
 }
 
-/// Of two ledgers of one run, one must begin with the other; the longer is the later.
+/// Brings the ledger here up to the one under `work.uri`, and gives that one's ETag. Where neither
+/// begins with the other, the run was continued elsewhere: the copy under `work.uri` counts, since
+/// whatever costs money or is seen by others is put there before it is done; ours is kept aside.
 async fn restore_ledger(
     remote: &RunStore,
     folder: &RunFolder,
     run_id: &str,
-) -> Result<(), RunError> {
+) -> Result<Option<String>, RunError> {
     let path = folder.ledger();
     let here = match std::fs::read(&path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(e) => return Err(RunError::io("read the ledger", &path, e)),
     };
-    let Some(there) = remote.get_ledger().await? else {
-        return Ok(());
+    let Some((there, etag)) = remote.get_ledger().await? else {
+        return Ok(None);
     };
     let (_, sound_here) = ledger::parse(&here, &path.display().to_string())?;
     let (_, sound_there) = ledger::parse(
@@ -117,22 +124,13 @@ async fn restore_ledger(
     )?;
     let (here, there) = (&here[..sound_here], &there[..sound_there]);
     if here.starts_with(there) {
-        return Ok(());
+        return Ok(Some(etag));
     }
-    if there.starts_with(here) {
-        return write_atomically(&path, there);
+    if !there.starts_with(here) {
+        write_atomically(&path.with_extension("superseded.jsonl"), here)?;
     }
-    Err(RunError::new(
-        ExitCode::Failure,
-        format!(
-            "run {run_id} was continued on two machines: {} and its copy under work.uri differ",
-            path.display()
-        ),
-    )
-    .with_help(format!(
-        "to go on from work.uri, remove {}; to start over, use --fresh",
-        folder.root().display()
-    )))
+    write_atomically(&path, there)?;
+    Ok(Some(etag))
 }
 
 /// Begins a new run and claims its key, under `work.uri` first.
@@ -165,10 +163,10 @@ pub(crate) async fn begin(
         run_key: beginning.run_key.to_owned(),
         run_id: run_id.clone(),
     };
+    let mut mirrored = None;
     if let Some(remote) = remote {
-        RunStore::new(remote.clone(), &run_id)
-            .put_ledger(ledger.bytes())
-            .await?;
+        let store = RunStore::new(remote.clone(), &run_id);
+        mirrored = Some(store.put_ledger(ledger.bytes(), None).await?);
         if let Err(error) = remote.claim_key(&record, replace).await {
             let _ = std::fs::remove_dir_all(folder.root());
             return Err(error);
@@ -180,6 +178,7 @@ pub(crate) async fn begin(
         folder,
         ledger,
         state: RunState::of(&[entry]),
+        mirrored,
     })
 }
 
@@ -216,6 +215,7 @@ mod tests {
             pipeline: "p",
             file: PipelineText {
                 path: "p.yaml".into(),
+                folder: "/".into(),
                 text: String::new(),
             },
             params: &params,

@@ -1,10 +1,11 @@
 //! The stages in order, for the two kinds of pipeline: with a transform, and without.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use gristmill_plan::fingerprint::{self, Fingerprint};
 use gristmill_plan::spec::{OnEmpty, PublishMode};
-use gristmill_plan::{Inventory, Location, Plan, Spec};
+use gristmill_plan::{Inventory, Plan, Spec};
 use gristmill_tabular::Input;
 
 use crate::entry::Entry;
@@ -12,16 +13,17 @@ use crate::error::RunError;
 use crate::event::Level;
 use crate::exit_code::ExitCode;
 use crate::folder::write_json;
-use crate::inventory::{self, InputFile, STDIN, blocking};
+use crate::intake;
+use crate::inventory::{self, InputFile, blocking};
 use crate::model::{self, KnownModel};
 use crate::result::{Output, RowCounts, RunResult};
-use crate::run::{RunRequest, base_of};
+use crate::run::RunRequest;
 use crate::sample;
 use crate::session::Session;
-use crate::state::RunState;
 use crate::stages::cut::CutJob;
 use crate::stages::score::ScoreJob;
-use crate::stages::{assemble, convert, cut, publish, score, source, watch};
+use crate::stages::{assemble, convert, cut, plain_copy, publish, score, source, watch};
+use crate::state::RunState;
 use crate::target::Target;
 
 /// Does whatever of the pipeline is not done yet.
@@ -36,11 +38,11 @@ pub(crate) async fn run(
     let spec = &session.spec;
     let target = target_of(spec)?;
     publish::check_destination(session, &target, mode_of(spec, request)).await?;
-    let files = list_inputs(session).await?;
+    let files = intake::list(session, request).await?;
     if files.is_empty() {
         return empty(session, result, "nothing matches source.uri");
     }
-    check_same_inputs(session, &files)?;
+    intake::check_same(session, &files)?;
     let inputs = inventory::open(
         &files,
         session
@@ -49,21 +51,52 @@ pub(crate) async fn run(
             .map(gristmill_cloud::Cloud::store)
             .as_ref(),
     );
-    let ready = prepare(session, request, files, inputs).await?;
+    let Some(ready) = look(session, request, &files, inputs).await? else {
+        return no_header(session, result, &files);
+    };
+    begin(session, files, &ready)?;
     if spec.transform.is_some() {
         run_scoring(session, request, &ready, result).await?;
     } else {
         let seconds = convert::run(session, &ready, &target).await?;
         result.stages.insert("shards".into(), seconds);
     }
-    if session.state(|s| s.assembled.as_ref().is_some_and(|a| a.rows == 0))
-        && spec.source.on_empty != OnEmpty::Ok
-    {
+    let (rows, _) = session.state(counts);
+    if rows.source == 0 {
         return empty(session, result, "the input has no data rows");
+    }
+    if rows.source == rows.quarantined {
+        return Err(all_bad(rows.source));
     }
     let seconds = publish::run(session, &target, mode_of(spec, request)).await?;
     result.stages.insert("publish".into(), seconds);
     finish(session, &target, result).await
+}
+
+fn all_bad(rows: u64) -> RunError {
+    RunError::new(
+        ExitCode::Data,
+        format!("all {rows} rows of the input are bad; nothing was published"),
+    )
+    .with_help("the quarantine file of the run has each with its place and reason")
+}
+
+/// One file without even a header is an empty input. Among others it is a mistake: it may be cut
+/// short, and a run that skipped it would lose its rows.
+fn no_header(
+    session: &Session,
+    result: &mut RunResult,
+    files: &[InputFile],
+) -> Result<(), RunError> {
+    if let [only] = files {
+        return empty(session, result, &format!("{} is empty", only.uri));
+    }
+    let first = files.first().map(|f| f.uri.as_str()).unwrap_or_default();
+    Err(RunError::new(
+        ExitCode::Data,
+        format!("{first} is empty, without even a header, and other files of the input are not"),
+    )
+    .with_help("remove it, or write it again; nothing was published"))
 }
 
 /// What both kinds of pipeline need to know before their first stage.
@@ -71,42 +104,48 @@ pub(crate) struct Ready {
     pub(crate) inputs: Vec<Input>,
     pub(crate) options: gristmill_tabular::ScanOptions,
     pub(crate) plan: Plan,
+    pub(crate) source: Fingerprint,
     pub(crate) shards: Fingerprint,
 }
 
-async fn prepare(
+/// Looks at the beginning of the input and plans. Records nothing; `None` when there is not even a
+/// header.
+pub(crate) async fn look(
     session: &Arc<Session>,
     request: &RunRequest,
-    files: Vec<InputFile>,
+    files: &[InputFile],
     inputs: Vec<Input>,
-) -> Result<Ready, RunError> {
+) -> Result<Option<Ready>, RunError> {
     let inner = Arc::clone(session);
     let limit = request.limit_rows;
-    let (planned, listed) = (plan_inventory(&files, limit), inputs.clone());
-    let (plan, options) = blocking(move || {
-        let (plan, dialect) = draft(&inner.spec, &planned, &listed)?;
-        Ok((
+    let (planned, listed) = (plan_inventory(files, limit), inputs.clone());
+    let drafted = blocking(move || draft(&inner.spec, &planned, &listed)).await?;
+    Ok(drafted.map(|(plan, dialect)| {
+        let source = fingerprint::source(&plan);
+        let shards = fingerprint::shards(&source, &plan);
+        let options = source::options(&session.spec, dialect, session.threads, limit);
+        Ready {
+            inputs,
+            options,
             plan,
-            source::options(&inner.spec, dialect, inner.threads, limit),
-        ))
-    })
-    .await?;
-    write_json(&session.folder.plan_json(), &plan)?;
-    for warning in &plan.warnings {
-        session.note(Level::Warn, warning.clone());
-    }
-    let source = fingerprint::source(&plan);
-    let shards = fingerprint::shards(&source, &plan);
-    record_inputs(session, files, &source)?;
-    Ok(Ready {
-        inputs,
-        options,
-        plan,
-        shards,
-    })
+            source,
+            shards,
+        }
+    }))
 }
 
-/// The plan from a look at the beginning of the first input, and the dialect.
+/// Records what the run is about, and shows the plan's warnings.
+fn begin(session: &Session, files: Vec<InputFile>, ready: &Ready) -> Result<(), RunError> {
+    intake::record(session, files, &ready.source)?;
+    write_json(&session.folder.plan_json(), &ready.plan)?;
+    for warning in &ready.plan.warnings {
+        session.note(Level::Warn, warning.clone());
+    }
+    Ok(())
+}
+
+/// The plan from a look at the beginning of the first input, and the dialect; `None` when there is
+/// not even a header.
 ///
 /// # Errors
 /// `Pipeline`, when the plan cannot be made; the data's.
@@ -114,12 +153,17 @@ pub(crate) fn draft(
     spec: &Spec,
     inventory: &Inventory,
     inputs: &[Input],
-) -> Result<(Plan, gristmill_tabular::Dialect), RunError> {
+) -> Result<Option<(Plan, gristmill_tabular::Dialect)>, RunError> {
     let beginning = sample::read(inputs)?;
     let dialect = sample::dialect(spec, &beginning);
     let name = inputs.first().map(|i| i.name.clone()).unwrap_or_default();
-    let sample = sample::look(spec, dialect, &name, &beginning)?;
-    Ok((gristmill_plan::draft(spec, inventory, &sample)?, dialect))
+    let Some(sample) = sample::look(spec, dialect, &name, &beginning)? else {
+        return Ok(None);
+    };
+    Ok(Some((
+        gristmill_plan::draft(spec, inventory, &sample)?,
+        dialect,
+    )))
 }
 
 /// The inventory as the plan crate takes it.
@@ -136,101 +180,6 @@ pub(crate) fn plan_inventory(files: &[InputFile], limit_rows: Option<u64>) -> In
     }
 }
 
-fn record_inputs(
-    session: &Session,
-    files: Vec<InputFile>,
-    source: &Fingerprint,
-) -> Result<(), RunError> {
-    match session.state(|s| {
-        s.inputs
-            .as_ref()
-            .map(|(_, fingerprint)| fingerprint.clone())
-    }) {
-        None => session.record(&Entry::Inputs {
-            files,
-            fingerprint: source.to_string(),
-        }),
-        Some(before) if before == source.to_string() => Ok(()),
-        Some(_) if session.state(RunState::waits_for_data) => session.record(&Entry::Inputs {
-            files,
-            fingerprint: source.to_string(),
-        }),
-        Some(_) => Err(changed(
-            session,
-            "how the source is read (dialect, columns, bad rows) differs",
-        )),
-    }
-}
-
-fn changed(session: &Session, what: &str) -> RunError {
-    RunError::new(
-        ExitCode::Exists,
-        format!(
-            "run {} under key {:?} is about other data: {what}",
-            session.run_id, session.run_key
-        ),
-    )
-    .with_help("start over with --fresh, or give this work a key of its own with --run-key")
-}
-
-fn check_same_inputs(session: &Session, files: &[InputFile]) -> Result<(), RunError> {
-    if session.state(RunState::waits_for_data) {
-        return Ok(());
-    }
-    let before = session.state(|s| s.inputs.as_ref().map(|(files, _)| files.clone()));
-    match before.and_then(|before| inventory::difference(&before, files)) {
-        None => Ok(()),
-        Some(difference) => Err(changed(session, &difference)),
-    }
-}
-
-async fn list_inputs(session: &Arc<Session>) -> Result<Vec<InputFile>, RunError> {
-    let known = session
-        .state(|s| s.inputs.as_ref().map(|(files, _)| files.clone()))
-        .unwrap_or_default();
-    if session.spec.source.uri.contains(&Location::Stdin) {
-        return spilled_stdin(session, known).await;
-    }
-    let patterns: Vec<String> = session
-        .spec
-        .source
-        .uri
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    let store = session.cloud.as_ref().map(gristmill_cloud::Cloud::store);
-    session
-        .cancel
-        .guard(inventory::list(&patterns, store.as_ref(), &known))
-        .await
-}
-
-/// The standard input is kept in the run's folder: it can be read only once, and a run reads twice
-/// and may be resumed.
-async fn spilled_stdin(
-    session: &Arc<Session>,
-    known: Vec<InputFile>,
-) -> Result<Vec<InputFile>, RunError> {
-    if !known.is_empty() && !session.state(RunState::waits_for_data) {
-        return Ok(known);
-    }
-    if session.spec.source.uri.len() > 1 {
-        return Err(RunError::new(
-            ExitCode::Pipeline,
-            format!("source.uri: {STDIN:?} cannot be one of several"),
-        ));
-    }
-    let path = session.folder.root().join("stdin");
-    blocking(move || {
-        let mut out = std::fs::File::create(&path).map_err(|e| RunError::io("write", &path, e))?;
-        std::io::copy(&mut std::io::stdin().lock(), &mut out)
-            .and_then(|_| out.sync_all())
-            .map_err(|e| RunError::io("write", &path, e))?;
-        inventory::of_file(&path).map(|file| vec![file])
-    })
-    .await
-}
-
 fn empty(session: &Session, result: &mut RunResult, why: &str) -> Result<(), RunError> {
     match session.spec.source.on_empty {
         OnEmpty::Fail => Err(RunError::new(ExitCode::NoInput, why)
@@ -241,6 +190,11 @@ fn empty(session: &Session, result: &mut RunResult, why: &str) -> Result<(), Run
         )),
         OnEmpty::Ok => {
             session.note(Level::Info, format!("{why}: nothing to do (on_empty: ok)"));
+            // Not finished: data that comes later is for the next call.
+            session.record(&Entry::Stopped {
+                exit: ExitCode::Success.number(),
+                message: format!("{why}: nothing to do"),
+            })?;
             result.succeed();
             Ok(())
         }
@@ -313,15 +267,20 @@ async fn run_scoring(
         .assemble
         .as_ref()
         .ok_or_else(|| RunError::bug("no assemble stage"))?;
-    let print = fingerprint::assemble(&transform, &ready.plan).to_string();
-    time(
-        "assemble",
-        assemble::run(session, spec, &print, &ready.shards.to_string()).await?,
-    );
+    let prints = assemble::Prints {
+        shards: ready.shards.to_string(),
+        assemble: fingerprint::assemble(&transform, &ready.plan).to_string(),
+        transform: transform.to_string(),
+    };
+    time("assemble", assemble::run(session, spec, &prints).await?);
     Ok(())
 }
 
-async fn known_model(session: &Session, request: &RunRequest) -> Result<KnownModel, RunError> {
+/// The model of the pipeline, known and not necessarily created yet.
+///
+/// # Errors
+/// `Pipeline`, when there is none; the service's.
+pub(crate) async fn known_model(session: &Session, request: &RunRequest) -> Result<KnownModel, RunError> {
     let spec = session
         .spec
         .transform
@@ -330,16 +289,19 @@ async fn known_model(session: &Session, request: &RunRequest) -> Result<KnownMod
     let local = session
         .local
         .then(|| session.spec.local.as_ref().map(|l| &l.model));
-    let base = base_of(&request.file.path)?;
-    let transforms = watch::transforms(session)?;
+    let base = Path::new(&request.file.folder);
+    let cloud = session
+        .cloud
+        .as_ref()
+        .ok_or_else(|| RunError::bug("no transform service was connected"))?;
     session
         .cancel
         .guard(model::identify(
             &session.spec.name,
             &spec.model,
             local,
-            &base,
-            &transforms,
+            base,
+            cloud,
         ))
         .await
 }
@@ -356,22 +318,17 @@ async fn finish(
     {
         return Err(RunError::bug(format!("the counts do not agree: {rows:?}")));
     }
-    let files: Vec<String> = session
-        .state(|s| {
-            s.assembled
-                .as_ref()
-                .map(|a| a.parts.iter().map(|p| p.name.clone()).collect())
-        })
+    let parts = session
+        .state(|s| s.assembled.as_ref().map(|a| a.parts.clone()))
         .unwrap_or_default();
-    let path = publish::plain_folder(session, target, &files).await?;
+    let path = plain_copy::folder(session, target, &parts).await?;
     result.output = Some(Output {
         uri: target.to_string(),
         path: path.map(|p| p.display().to_string()),
-        files,
+        files: parts.into_iter().map(|p| p.name).collect(),
         rows: rows.published,
     });
-    let bad_rows = session.folder.quarantine().join("bad-rows.jsonl");
-    result.quarantine_file = (rows.quarantined > 0).then(|| bad_rows.display().to_string());
+    result.quarantine_file = quarantine_file(session, rows.quarantined);
     result.rows = rows;
     result.quarantine = quarantine;
     result.jobs = session.state(RunState::job_records);
@@ -384,6 +341,16 @@ async fn finish(
     Ok(())
 }
 
+/// Where the quarantined rows are: on this machine, or under `work.uri` where it has no copy.
+pub(crate) fn quarantine_file(session: &Session, rows: u64) -> Option<String> {
+    let local = session.folder.quarantine().join("bad-rows.jsonl");
+    match (rows, local.exists(), &session.remote) {
+        (0, ..) => None,
+        (_, true, _) => Some(local.display().to_string()),
+        (_, false, remote) => remote.as_ref().map(|r| r.quarantine().to_string()),
+    }
+}
+
 fn counts(state: &RunState) -> (RowCounts, std::collections::BTreeMap<String, u64>) {
     let published = state.assembled.as_ref().map_or(0, |a| a.rows);
     let quarantine = state
@@ -394,14 +361,17 @@ fn counts(state: &RunState) -> (RowCounts, std::collections::BTreeMap<String, u6
     let rows = RowCounts {
         source: state.sealed.as_ref().map_or(0, |s| s.rows_source),
         quarantined: quarantine.values().sum(),
-        scored: if state.launches.is_empty() {
-            0
-        } else {
-            published
-        },
+        scored: scored_rows(state),
         published,
     };
     (rows, quarantine)
+}
+
+/// Uploads that a killed attempt left open cost money and are seen by nobody.
+async fn abort_uploads(session: &Session) {
+    if let (Some(remote), true) = (&session.remote, session.state(|s| s.attempt > 1)) {
+        let _ = remote.store().abort_uploads(&remote.root()).await;
+    }
 }
 
 /// What a finished run does not need any more: files here, and shards under `work.uri` unless the
@@ -414,6 +384,7 @@ async fn clean(session: &Session) {
     ] {
         let _ = tokio::fs::remove_dir_all(folder).await;
     }
+    abort_uploads(session).await;
     let keep = session.spec.work.as_ref().map(|w| w.keep_shards);
     let (Some(remote), Some(gristmill_plan::spec::KeepShards::UntilPublished)) =
         (&session.remote, keep)
@@ -439,97 +410,11 @@ async fn clean(session: &Session) {
     }
 }
 
-/// Gives the result of a finished run again, if the call is about the same data.
-///
-/// # Errors
-/// `Exists`, when it is about other data, or what was published is gone.
-pub(crate) async fn reuse(
-    session: &Arc<Session>,
-    request: &RunRequest,
-    result: &mut RunResult,
-) -> Result<(), RunError> {
-    let target = target_of(&session.spec)?;
-    let files = list_inputs(session).await?;
-    check_same_inputs(session, &files)?;
-    check_same_stages(session, request, files).await?;
-    let stored = session
-        .state(|s| s.finished.clone())
-        .ok_or_else(|| RunError::bug("not finished"))?;
-    let mut again = RunResult {
-        reused: true,
-        ..stored
+/// Rows of the shards whose predictions were counted, under the settings of the last job.
+fn scored_rows(state: &RunState) -> u64 {
+    let Some(last) = state.launches.last() else {
+        return 0;
     };
-    if let Some(output) = &mut again.output {
-        let there = session
-            .cancel
-            .guard(target.names(session.cloud.as_ref()))
-            .await?;
-        let gone: Vec<&String> = output.files.iter().filter(|f| !there.contains(f)).collect();
-        if let (Some(first), false) = (gone.first(), matches!(target, Target::File(_))) {
-            return Err(RunError::new(
-                ExitCode::Exists,
-                format!(
-                    "run {} was published to {target}, and {} of its files are gone, {first} first",
-                    session.run_id,
-                    gone.len()
-                ),
-            )
-            .with_help("start over with --fresh"));
-        }
-        let path = publish::plain_folder(session, &target, &output.files).await?;
-        output.path = path.map(|p| p.display().to_string());
-    }
-    *result = again;
-    Ok(())
-}
-
-/// The fingerprints of a finished run must be those of this call; the help says which stage differs.
-async fn check_same_stages(
-    session: &Arc<Session>,
-    request: &RunRequest,
-    files: Vec<InputFile>,
-) -> Result<(), RunError> {
-    let before = session.state(|s| s.assembled.as_ref().map(|a| a.fingerprint.clone()));
-    let (Some(before), false) = (before, files.is_empty()) else {
-        return Ok(());
-    };
-    let inputs = inventory::open(
-        &files,
-        session
-            .cloud
-            .as_ref()
-            .map(gristmill_cloud::Cloud::store)
-            .as_ref(),
-    );
-    let ready = prepare(session, request, files, inputs).await?;
-    if session.spec.transform.is_none() {
-        return if convert::fingerprint(&ready) == before {
-            Ok(())
-        } else {
-            Err(changed(session, "the stage `shards` differs"))
-        };
-    }
-    let sharding = session.state(|s| s.sharding.clone());
-    if sharding.is_some_and(|s| s != ready.shards.to_string()) {
-        return Err(changed(
-            session,
-            "the stage `shards` differs (prepare, shards, or the columns that assemble carries)",
-        ));
-    }
-    let model = known_model(session, request).await?;
-    let transform = fingerprint::transform(&ready.shards, &ready.plan, &model.identity);
-    let scored = session.state(|s| s.launches.last().map(|l| l.fingerprint.clone()));
-    if scored.is_some_and(|s| s != transform.to_string()) {
-        return Err(changed(
-            session,
-            "the stage `transform` differs (the model, or a setting that changes its answers)",
-        ));
-    }
-    if fingerprint::assemble(&transform, &ready.plan).to_string() != before {
-        return Err(changed(
-            session,
-            "the stage `assemble` differs (columns, format or destination)",
-        ));
-    }
-    Ok(())
+    let scored = |x: &&gristmill_tabular::SealedShard| state.is_scored(&last.fingerprint, x.index);
+    state.shards.values().filter(scored).map(|x| x.rows).sum()
 }

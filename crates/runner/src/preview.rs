@@ -43,7 +43,11 @@ pub async fn preview(request: &RunRequest) -> Result<Plan, RunError> {
     }
     let inputs = inventory::open(&files, store.as_ref());
     let planned = pipeline::plan_inventory(&files, request.limit_rows);
-    blocking(move || pipeline::draft(&spec, &planned, &inputs).map(|(plan, _)| plan)).await
+    let drafted = blocking(move || pipeline::draft(&spec, &planned, &inputs)).await?;
+    drafted.map(|(plan, _)| plan).ok_or_else(|| {
+        let name = files.first().map(|f| f.uri.clone()).unwrap_or_default();
+        RunError::new(ExitCode::NoInput, format!("{name} is empty"))
+    })
 }
 
 async fn connect(

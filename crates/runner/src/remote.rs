@@ -12,7 +12,7 @@
 //! ```
 
 use bytes::Bytes;
-use gristmill_cloud::{PutCondition, PutOptions, S3Uri, Store};
+use gristmill_cloud::{CloudErrorKind, PutCondition, PutOptions, S3Uri, Store};
 
 use crate::error::RunError;
 use crate::exit_code::ExitCode;
@@ -104,7 +104,7 @@ impl WorkStore {
             .await
         {
             Ok(_) => Ok(()),
-            Err(e) if e.kind == gristmill_cloud::CloudErrorKind::PreconditionFailed => {
+            Err(e) if e.kind == CloudErrorKind::PreconditionFailed => {
                 Err(RunError::new(
                     ExitCode::Temporary,
                     format!(
@@ -150,6 +150,12 @@ impl RunStore {
         self.work.at(&format!("runs/{}/{path}", self.run_id))
     }
 
+    /// The prefix of everything of this run, with a final slash.
+    #[must_use]
+    pub fn root(&self) -> S3Uri {
+        self.at("")
+    }
+
     /// The prefix that holds the shards of one fingerprint, with a final slash.
     #[must_use]
     pub fn shards(&self, fingerprint: &str) -> S3Uri {
@@ -180,32 +186,41 @@ impl RunStore {
         self.at("quarantine/bad-rows.jsonl")
     }
 
-    /// Puts the ledger as it is now.
+    /// Puts the ledger as it is now over the version with ETag `before`, or where there is none.
+    /// Gives the new ETag.
     ///
     /// # Errors
-    /// When the store fails.
-    pub async fn put_ledger(&self, bytes: &[u8]) -> Result<(), RunError> {
+    /// Temporary, when another machine put one meanwhile; the store's.
+    pub async fn put_ledger(&self, bytes: &[u8], before: Option<&str>) -> Result<String, RunError> {
         let options = PutOptions {
-            condition: PutCondition::None,
+            condition: before.map_or(PutCondition::IfAbsent, |etag| {
+                PutCondition::IfMatch(etag.to_owned())
+            }),
             content_type: Some("application/x-ndjson".into()),
         };
-        self.work
+        let uri = self.at("ledger.jsonl");
+        let put = self
+            .work
             .store
-            .put_bytes(
-                &self.at("ledger.jsonl"),
-                Bytes::copy_from_slice(bytes),
-                &options,
+            .put_bytes(&uri, Bytes::copy_from_slice(bytes), &options);
+        match put.await {
+            Ok(receipt) => Ok(receipt.etag),
+            Err(e) if e.kind == CloudErrorKind::PreconditionFailed => Err(RunError::new(
+                ExitCode::Temporary,
+                format!("run {} is being continued on another machine ({uri} was written there)", self.run_id),
             )
-            .await?;
-        Ok(())
+            .with_help("call again when that has ended: its result is then printed, or continued")),
+            Err(e) => Err(e.into()),
+        }
     }
 
-    /// The ledger as it was last put.
+    /// The ledger as it was last put, and its ETag.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn get_ledger(&self) -> Result<Option<Bytes>, RunError> {
-        get_if_there(&self.work.store, &self.at("ledger.jsonl"), MAX_LEDGER_BYTES).await
+    pub async fn get_ledger(&self) -> Result<Option<(Bytes, String)>, RunError> {
+        let uri = self.at("ledger.jsonl");
+        get_with_etag(&self.work.store, &uri, MAX_LEDGER_BYTES).await
     }
 }
 
@@ -218,17 +233,27 @@ pub(crate) async fn get_if_there(
     uri: &S3Uri,
     max_bytes: u64,
 ) -> Result<Option<Bytes>, RunError> {
+    let found = get_with_etag(store, uri, max_bytes).await?;
+    Ok(found.map(|(bytes, _)| bytes))
+}
+
+async fn get_with_etag(
+    store: &Store,
+    uri: &S3Uri,
+    max_bytes: u64,
+) -> Result<Option<(Bytes, String)>, RunError> {
     if store.head(uri).await?.is_none() {
         return Ok(None);
     }
     match store.get_bytes(uri, max_bytes).await {
-        Ok((bytes, _)) => Ok(Some(bytes)),
-        Err(e) if e.kind == gristmill_cloud::CloudErrorKind::NotFound => Ok(None),
+        Ok(found) => Ok(Some(found)),
+        Err(e) if e.kind == CloudErrorKind::NotFound => Ok(None),
         Err(e) => Err(e.into()),
     }
 }
 
-fn short(fingerprint: &str) -> &str {
+/// The part of a fingerprint that names folders and prefixes.
+pub(crate) fn short(fingerprint: &str) -> &str {
     fingerprint
         .get(..FINGERPRINT_IN_PREFIX)
         .unwrap_or(fingerprint)

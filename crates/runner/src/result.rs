@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::RunError;
 use crate::exit_code::ExitCode;
+use crate::state::RunState;
 
 /// The answer of `run`, `resume` and `status`. Fields are only ever added.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -89,7 +90,7 @@ pub struct ErrorRecord {
     /// What to do.
     pub help: Option<String>,
     /// The mistakes of the pipeline file, if that is what is wrong.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub problems: Vec<serde_json::Value>,
 }
 
@@ -107,6 +108,17 @@ impl RunResult {
                 .filter_map(|p| serde_json::to_value(p).ok())
                 .collect(),
         });
+    }
+
+    /// Sets the counts of a run that is not done: what was read so far, and nothing published.
+    pub fn rows_seen(&mut self, state: &RunState) {
+        if let Some(scanned) = &state.scanned {
+            self.rows.source = scanned.rows_source;
+            self.rows.quarantined = scanned.rows_source.saturating_sub(scanned.rows_accepted);
+        }
+        if let Some(sealed) = &state.sealed {
+            self.quarantine.clone_from(&sealed.quarantined);
+        }
     }
 
     /// Sets exit and status of a run that is done.

@@ -16,11 +16,12 @@ use crate::error::RunError;
 use crate::event::{Event, EventSink};
 use crate::exit_code::ExitCode;
 use crate::folder::{KeyRecord, WorkFolder, is_run_id, write_json};
-use crate::ledger::Ledger;
+use crate::ledger;
 use crate::opening::{self, Beginning, OpenRun};
 use crate::pipeline;
 use crate::remote::WorkStore;
 use crate::result::RunResult;
+use crate::reuse::reuse;
 use crate::services::{self, Local, LocalMap};
 use crate::session::{Session, SessionParts};
 use crate::state::RunState;
@@ -119,7 +120,7 @@ async fn carry_out(
 ) -> Result<(), RunError> {
     result.attempt = session.state(|s| s.attempt);
     if session.state(|s| s.finished.is_some()) {
-        return pipeline::reuse(session, request, result).await;
+        return reuse(session, request, result).await;
     }
     if !session.state(|s| s.inputs.is_none() && s.attempt == 1 && s.stopped.is_none()) {
         let attempt = session.state(|s| s.attempt) + 1;
@@ -152,6 +153,7 @@ async fn conclude(
         Ok(()) => Ok(()),
         Err(error) => {
             result.fail(&error);
+            session.state(|s| result.rows_seen(s));
             let stopped = Entry::Stopped {
                 exit: error.exit.number(),
                 message: error.message.clone(),
@@ -162,6 +164,10 @@ async fn conclude(
             Err(error)
         }
     };
+    if session.state(|s| s.finished.is_some()) && ended.is_err() {
+        // A finished run that cannot be used again stays what it is.
+        return ended;
+    }
     let written = write_json(&session.folder.run_json(), result);
     ended.and(written)
 }
@@ -176,7 +182,7 @@ pub(crate) fn resolve(
     now: Timestamp,
     run: RunIdentity,
 ) -> Result<Spec, RunError> {
-    let mut context = Context::new(now, base_of(&request.file.path)?);
+    let mut context = Context::new(now, &request.file.folder);
     context.params.clone_from(&request.params);
     context.env.clone_from(&request.env);
     context.run = run;
@@ -186,15 +192,6 @@ pub(crate) fn resolve(
         ),
         ResolveError::Pipeline(problems) => problems.into(),
     })
-}
-
-/// The folder of the pipeline file, absolute.
-///
-/// # Errors
-/// When the current folder cannot be found.
-pub(crate) fn base_of(file: &str) -> Result<PathBuf, RunError> {
-    let path = std::path::absolute(file).map_err(|e| RunError::io("find", Path::new(file), e))?;
-    Ok(path.parent().map(Path::to_owned).unwrap_or_default())
 }
 
 /// The key as given, or from the name and the parameters as given. Runs on the embedded services
@@ -258,35 +255,38 @@ fn check_same_call(request: &RunRequest, state: &RunState) -> Result<(), RunErro
     let Some(opened) = &state.opened else {
         return Err(RunError::bug("a run without a beginning"));
     };
-    let differs = |what: &str, before: String, now: String| {
+    let differs = |before: String, now: String| {
         Err(RunError::new(
             ExitCode::Exists,
             format!(
-                "run key {:?} was used with {what} {before}, and now with {now}",
+                "run key {:?} was used with {before}, and now with {now}",
                 opened.run_key
             ),
         )
         .with_help("use another --run-key, or start over under this one with --fresh"))
     };
     if opened.params != request.params {
-        return differs(
-            "parameters",
-            format!("{:?}", opened.params),
-            format!("{:?}", request.params),
-        );
+        return differs(parameters(&opened.params), parameters(&request.params));
     }
     if opened.limit_rows != request.limit_rows {
-        return differs(
-            "row limit",
-            format!("{:?}", opened.limit_rows),
-            format!("{:?}", request.limit_rows),
-        );
+        let limit = |rows: Option<u64>| {
+            rows.map_or("all rows".to_owned(), |n| format!("--limit-rows {n}"))
+        };
+        return differs(limit(opened.limit_rows), limit(request.limit_rows));
     }
     if opened.local != request.local {
         let word = |local| if local { "--local" } else { "AWS" }.to_owned();
-        return differs("services", word(opened.local), word(request.local));
+        return differs(word(opened.local), word(request.local));
     }
     Ok(())
+}
+
+fn parameters(given: &BTreeMap<String, String>) -> String {
+    if given.is_empty() {
+        return "no parameters".to_owned();
+    }
+    let each: Vec<String> = given.iter().map(|(k, v)| format!("-p {k}={v}")).collect();
+    each.join(" ")
 }
 
 fn frozen_clock(state: &RunState) -> Result<Timestamp, RunError> {
@@ -328,6 +328,7 @@ fn session_of(
         sink,
         ledger: open.ledger,
         state: open.state,
+        mirrored: open.mirrored,
     })
 }
 
@@ -352,8 +353,7 @@ pub fn resume_request(
             "the `run` command that began it goes on from work.uri: it needs the pipeline's file",
         ));
     }
-    let (_, entries) = Ledger::open(&path)?;
-    let state = RunState::of(&entries);
+    let state = state_of(&work, &run_id)?;
     let opened = state
         .opened
         .ok_or_else(|| RunError::damaged(format!("run {run_id} has no beginning")))?;
@@ -370,6 +370,17 @@ pub fn resume_request(
         fresh: false,
         ..template
     })
+}
+
+/// What the ledger on this machine adds up to. It is only read: a run may be writing it just now.
+///
+/// # Errors
+/// When it cannot be read, or is damaged.
+pub(crate) fn state_of(work: &WorkFolder, run_id: &str) -> Result<RunState, RunError> {
+    let path = work.run(run_id).ledger();
+    let bytes = std::fs::read(&path).map_err(|e| RunError::io("read the ledger", &path, e))?;
+    let (entries, _) = ledger::parse(&bytes, &path.display().to_string())?;
+    Ok(RunState::of(&entries))
 }
 
 /// `last`, a run's id, or a key, to a run's id that this machine knows.

@@ -97,8 +97,8 @@ pub fn dialect(spec: &Spec, beginning: &Beginning) -> Dialect {
     }
 }
 
-/// Columns, rows and bytes of the beginning, for the plan's estimates. Bad rows are counted like
-/// others here: the passes over everything deal with them.
+/// Columns, rows and bytes of the beginning, for the plan's estimates; `None` when there is not
+/// even a header. Bad rows are counted like others here: the passes over everything deal with them.
 ///
 /// # Errors
 /// When not even a header can be read.
@@ -107,7 +107,7 @@ pub fn look(
     dialect: Dialect,
     name: &str,
     beginning: &Beginning,
-) -> Result<Sample, RunError> {
+) -> Result<Option<Sample>, RunError> {
     let text: Arc<[u8]> = beginning.text.clone().into();
     let input = Input {
         name: name.to_owned(),
@@ -121,8 +121,11 @@ pub fn look(
         },
         ..source::options(spec, dialect, 1, None)
     };
-    let found = scan(&[input], &options, &())?;
-    Ok(Sample {
+    let found = match scan(&[input], &options, &()) {
+        Err(TabularError::Empty { .. }) => return Ok(None),
+        other => other?,
+    };
+    Ok(Some(Sample {
         columns: found.header,
         dialect: gristmill_plan::spec::Dialect {
             delimiter: dialect.delimiter,
@@ -134,5 +137,5 @@ pub fn look(
         rows: found.rows_source,
         bytes: beginning.text.len() as u64,
         stored_bytes: beginning.stored,
-    })
+    }))
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use gristmill_cloud::{Cloud, CloudConfig, LocalEndpoint, PutOptions, S3Uri};
+use gristmill_cloud::{Cloud, CloudConfig, LocalEndpoint, PutOptions, RetryPolicy, S3Uri};
 use gristmill_plan::{Location, Spec};
 
 use crate::error::RunError;
 use crate::exit_code::ExitCode;
+use crate::folder::{key_hash, make_folder, write_json};
 use crate::inventory::blocking;
 use crate::local_services;
 
@@ -58,7 +60,7 @@ pub async fn connect(spec: &Spec, local: Option<&Local<'_>>) -> Result<Option<Cl
         cloud.store().ensure_bucket(&bucket).await?;
     }
     for map in local.map {
-        show(&cloud, map).await?;
+        show(&cloud, local.work_dir, map).await?;
     }
     Ok(Some(cloud))
 }
@@ -74,6 +76,13 @@ pub struct Local<'a> {
     pub map: &'a [LocalMap],
 }
 
+/// A service of this machine that does not answer has ended; waiting does not bring it back.
+const LOCAL_RETRY: RetryPolicy = RetryPolicy {
+    max_attempts: 4,
+    initial_backoff: Duration::from_millis(100),
+    max_backoff: Duration::from_secs(1),
+};
+
 async fn connect_local(program: &Path, folder: &Path) -> Result<Cloud, RunError> {
     let (program, folder) = (program.to_owned(), folder.to_owned());
     let services = blocking(move || local_services::ensure(&program, &folder)).await?;
@@ -85,6 +94,7 @@ async fn connect_local(program: &Path, folder: &Path) -> Result<Cloud, RunError>
     };
     Ok(Cloud::connect(CloudConfig {
         local: Some(endpoint),
+        retry: LOCAL_RETRY,
         ..CloudConfig::default()
     })
     .await?)
@@ -105,14 +115,19 @@ fn buckets(spec: &Spec) -> Result<BTreeSet<String>, RunError> {
         .collect()
 }
 
-/// Puts the files behind a map into the embedded store, unless the same size is there already and
-/// not older than the file.
-async fn show(cloud: &Cloud, map: &LocalMap) -> Result<(), RunError> {
+/// Makes the embedded store show the files behind a map as they are now: each is put anew, and what
+/// an earlier call put there and is no file any more is removed. Other objects under the prefix are
+/// not touched.
+async fn show(cloud: &Cloud, work_dir: &Path, map: &LocalMap) -> Result<(), RunError> {
     let (root, files) = {
         let path = map.path.clone();
         blocking(move || files_below(&path)).await?
     };
+    let record = work_dir
+        .join("maps")
+        .join(format!("{}.json", key_hash(&map.prefix.to_string())));
     let store = cloud.store();
+    let mut shown = BTreeSet::new();
     for file in files {
         let relative = file.strip_prefix(&root).unwrap_or(&file);
         let name = relative.to_str().ok_or_else(|| {
@@ -121,29 +136,20 @@ async fn show(cloud: &Cloud, map: &LocalMap) -> Result<(), RunError> {
                 format!("{}: the name is not UTF-8", file.display()),
             )
         })?;
-        let uri = S3Uri {
-            bucket: map.prefix.bucket.clone(),
-            key: format!("{}{name}", map.prefix.key),
-        };
-        let meta = std::fs::metadata(&file).map_err(|e| RunError::io("read", &file, e))?;
-        let there = store.head(&uri).await?;
-        let current =
-            there.is_some_and(|o| o.size == meta.len() && seconds(&meta) <= o.last_modified);
-        if !current {
-            store.put_file(&uri, &file, &PutOptions::default()).await?;
-        }
+        let key = format!("{}{name}", map.prefix.key);
+        let uri = map.prefix.with_key(&key);
+        store.put_file(&uri, &file, &PutOptions::default()).await?;
+        shown.insert(key);
     }
-    Ok(())
-}
-
-fn seconds(meta: &std::fs::Metadata) -> i64 {
-    let modified = meta
-        .modified()
+    let before: BTreeSet<String> = std::fs::read(&record)
         .ok()
-        .and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
-    modified
-        .and_then(|d| i64::try_from(d.as_secs()).ok())
-        .unwrap_or(i64::MAX)
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
+    for key in before.difference(&shown) {
+        store.delete(&map.prefix.with_key(key)).await?;
+    }
+    make_folder(&work_dir.join("maps"))?;
+    write_json(&record, &shown)
 }
 
 /// All files below a folder, sorted, and the folder; or the file itself, and its folder.

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -48,6 +49,8 @@ pub struct Session {
     sink: Arc<dyn EventSink>,
     events: Mutex<Option<File>>,
     book: Mutex<Book>,
+    /// The ETag of the ledger's copy under `work.uri`; held while it is put.
+    mirrored: tokio::sync::Mutex<Option<String>>,
 }
 
 /// The ledger and what it adds up to, always together.
@@ -71,6 +74,7 @@ pub(crate) struct SessionParts {
     pub(crate) sink: Arc<dyn EventSink>,
     pub(crate) ledger: Ledger,
     pub(crate) state: RunState,
+    pub(crate) mirrored: Option<String>,
 }
 
 impl Session {
@@ -97,6 +101,7 @@ impl Session {
                 ledger: parts.ledger,
                 state: parts.state,
             }),
+            mirrored: tokio::sync::Mutex::new(parts.mirrored),
         }
     }
 
@@ -124,13 +129,15 @@ impl Session {
     /// Brings the copy of the ledger under `work.uri` up to date.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Temporary, when another machine continues this run; the store's.
     pub async fn mirror(&self) -> Result<(), RunError> {
         let Some(remote) = &self.remote else {
             return Ok(());
         };
+        let mut etag = self.mirrored.lock().await;
         let bytes = self.book().ledger.bytes().to_vec();
-        remote.put_ledger(&bytes).await
+        *etag = Some(remote.put_ledger(&bytes, etag.as_deref()).await?);
+        Ok(())
     }
 
     /// The store.
@@ -226,6 +233,7 @@ fn open_events(folder: &RunFolder) -> Option<File> {
     let mut file = OpenOptions::new()
         .create(true)
         .append(true)
+        .mode(0o600)
         .open(path)
         .ok()?;
     if fresh {

@@ -30,14 +30,15 @@ pub struct RunState {
     pub sealed: Option<Sealed>,
     /// Jobs in the order of their launches.
     pub launches: Vec<Launched>,
-    /// Verified outputs by shard.
-    pub outputs: BTreeMap<u32, VerifiedOutput>,
+    /// Verified outputs by the transform stage's fingerprint and the shard. Those of other settings
+    /// are kept: they were paid for, and count again when the settings are what they were.
+    pub outputs: BTreeMap<(String, u32), VerifiedOutput>,
     /// The joined output.
     pub assembled: Option<Assembled>,
-    /// The destination that we began to write, and the files.
-    pub publishing: Option<(String, Vec<String>)>,
-    /// The destination that is complete.
-    pub published: Option<String>,
+    /// Destinations that we began to write, and every file name that we may have left there.
+    pub publishing: BTreeMap<String, BTreeSet<String>>,
+    /// The destination that is complete with what was assembled.
+    pub published: Option<Published>,
     /// The final result.
     pub finished: Option<RunResult>,
     /// How the last attempt ended, if it ended and not well.
@@ -51,6 +52,8 @@ pub struct RunState {
 pub struct Opened {
     /// The run.
     pub run_id: String,
+    /// The pipeline's name.
+    pub pipeline: String,
     /// Its key.
     pub run_key: String,
     /// The pipeline's file.
@@ -132,6 +135,15 @@ pub struct VerifiedOutput {
     pub size: u64,
 }
 
+/// A destination that is complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The destination.
+    pub uri: String,
+    /// SHA-256 of its manifest.
+    pub manifest_sha256: String,
+}
+
 /// The joined output.
 #[derive(Debug, Clone)]
 pub struct Assembled {
@@ -160,7 +172,8 @@ impl RunState {
             Entry::Opened { .. } => self.open(entry),
             Entry::Resumed { attempt, .. } => {
                 self.attempt = *attempt;
-                self.stopped_before = self.stopped.take();
+                // A killed attempt leaves no word: what the one before it said still holds.
+                self.stopped_before = self.stopped.take().or(self.stopped_before.take());
             }
             Entry::Inputs { files, fingerprint } => self.take_inputs(files, fingerprint),
             Entry::Scanned {
@@ -176,7 +189,10 @@ impl RunState {
                     bytes: *bytes,
                 });
             }
-            Entry::Finished { result } => self.finished = Some(result.clone()),
+            Entry::Finished { result } => {
+                self.finished = Some(result.clone());
+                self.stopped_before = None;
+            }
             Entry::Stopped { exit, message } => self.stopped = Some((*exit, message.clone())),
             other => self.apply_work(other),
         }
@@ -185,6 +201,7 @@ impl RunState {
     fn open(&mut self, entry: &Entry) {
         let Entry::Opened {
             run_id,
+            pipeline,
             run_key,
             file,
             params,
@@ -199,6 +216,7 @@ impl RunState {
         self.attempt = 1;
         self.opened = Some(Opened {
             run_id: run_id.clone(),
+            pipeline: pipeline.clone(),
             run_key: run_key.clone(),
             file: file.clone(),
             params: params.clone(),
@@ -214,20 +232,32 @@ impl RunState {
             *self = Self {
                 opened: self.opened.take(),
                 attempt: self.attempt,
+                launches: std::mem::take(&mut self.launches),
                 stopped_before: self.stopped_before.take(),
-                publishing: self.publishing.take(),
+                publishing: std::mem::take(&mut self.publishing),
                 ..Self::default()
             };
         }
         self.inputs = Some((files.to_vec(), fingerprint.to_owned()));
     }
 
-    /// Whether the last attempt ended because of the data, before anything was paid for: mended
-    /// data is then what the next attempt is expected to bring.
+    /// Whether the last attempt ended because of the data, before anything was paid for or
+    /// published: mended data is then what the next attempt is expected to bring.
     #[must_use]
     pub fn waits_for_data(&self) -> bool {
-        let data = [ExitCode::Data.number(), ExitCode::NoInput.number(), ExitCode::Skipped.number()];
-        self.launches.is_empty() && self.stopped_before.as_ref().is_some_and(|(exit, _)| data.contains(exit))
+        let data = [
+            ExitCode::Success,
+            ExitCode::Data,
+            ExitCode::NoInput,
+            ExitCode::Skipped,
+        ];
+        let nothing_kept =
+            self.launches.is_empty() && self.finished.is_none() && self.published.is_none();
+        nothing_kept
+            && self
+                .stopped_before
+                .as_ref()
+                .is_some_and(|(exit, _)| data.iter().any(|code| code.number() == *exit))
     }
 
     fn apply_work(&mut self, entry: &Entry) {
@@ -271,8 +301,8 @@ impl RunState {
         if self.sharding.as_deref() != Some(fingerprint) {
             self.shards.clear();
             self.uploaded.clear();
-            self.outputs.clear();
             self.assembled = None;
+            self.published = None;
         }
         self.sealed = None;
         self.sharding = Some(fingerprint.to_owned());
@@ -287,14 +317,10 @@ impl RunState {
                 output,
                 request,
             } => {
-                if self
-                    .launches
-                    .last()
-                    .is_some_and(|l| l.fingerprint != *fingerprint)
-                {
-                    self.outputs.clear();
-                    self.assembled = None;
-                }
+                // One that the service never knew is announced again under its name.
+                let name = request["TransformJobName"].as_str().unwrap_or_default();
+                self.launches
+                    .retain(|l| l.arn.is_some() || l.name() != name);
                 self.launches.push(Launched {
                     attempt: *attempt,
                     fingerprint: fingerprint.clone(),
@@ -321,13 +347,14 @@ impl RunState {
             }
             Entry::OutputVerified {
                 index,
+                fingerprint,
                 uri,
                 etag,
                 size,
                 ..
             } => {
                 self.outputs.insert(
-                    *index,
+                    (fingerprint.clone(), *index),
                     VerifiedOutput {
                         uri: uri.clone(),
                         etag: etag.clone(),
@@ -340,6 +367,13 @@ impl RunState {
                 parts,
                 rows,
             } => {
+                let same = self
+                    .assembled
+                    .as_ref()
+                    .is_some_and(|a| a.parts == *parts && a.fingerprint == *fingerprint);
+                if !same {
+                    self.published = None;
+                }
                 self.assembled = Some(Assembled {
                     fingerprint: fingerprint.clone(),
                     parts: parts.clone(),
@@ -347,9 +381,19 @@ impl RunState {
                 });
             }
             Entry::Publishing { uri, files } => {
-                self.publishing = Some((uri.clone(), files.clone()))
+                let names = self.publishing.entry(uri.clone()).or_default();
+                names.extend(files.iter().cloned());
+                self.published = None;
             }
-            Entry::Published { uri, .. } => self.published = Some(uri.clone()),
+            Entry::Published {
+                uri,
+                manifest_sha256,
+            } => {
+                self.published = Some(Published {
+                    uri: uri.clone(),
+                    manifest_sha256: manifest_sha256.clone(),
+                });
+            }
             _ => {}
         }
     }
@@ -358,7 +402,23 @@ impl RunState {
         self.launches.iter_mut().rev().find(|l| l.name() == name)
     }
 
-    /// The jobs as a result lists them.
+    /// Whether a shard has a verified output under these settings.
+    #[must_use]
+    pub fn is_scored(&self, fingerprint: &str, index: u32) -> bool {
+        self.outputs
+            .contains_key(&(fingerprint.to_owned(), index))
+    }
+
+    /// The last job that was announced under these settings.
+    #[must_use]
+    pub fn last_launch(&self, fingerprint: &str) -> Option<&Launched> {
+        self.launches
+            .iter()
+            .rev()
+            .find(|l| l.fingerprint == fingerprint)
+    }
+
+    /// The jobs that the service knows, as a result lists them.
     #[must_use]
     pub fn job_records(&self) -> Vec<JobRecord> {
         let record = |l: &Launched| JobRecord {
@@ -371,7 +431,8 @@ impl RunState {
             attempt: l.attempt,
             shards: u32::try_from(l.shards.len()).unwrap_or(u32::MAX),
         };
-        self.launches.iter().map(record).collect()
+        let known = self.launches.iter().filter(|l| l.arn.is_some());
+        known.map(record).collect()
     }
 }
 
@@ -382,6 +443,49 @@ mod tests {
     fn inputs(content: &str) -> Entry {
         let file = InputFile { uri: "/a.csv".into(), size: 1, content: content.into(), modified_ns: None };
         Entry::Inputs { files: vec![file], fingerprint: content.into() }
+    }
+
+    fn launching(name: &str) -> Entry {
+        Entry::Launching {
+            attempt: 1,
+            fingerprint: "f".into(),
+            shards: vec![0],
+            output: "s3://b/out/".into(),
+            request: serde_json::json!({ "TransformJobName": name }),
+        }
+    }
+
+    #[test]
+    fn a_job_that_the_service_never_knew_is_no_job() {
+        let mut state = RunState::of(&[launching("j-a1")]);
+        assert!(state.job_records().is_empty());
+        state.apply(&launching("j-a1"));
+        assert_eq!(state.launches.len(), 1);
+        let created = Entry::JobCreated {
+            name: "j-a1".into(),
+            arn: "arn".into(),
+            adopted: false,
+        };
+        state.apply(&created);
+        assert_eq!(state.job_records().len(), 1);
+    }
+
+    #[test]
+    fn other_parts_than_the_published_ones_are_not_published() {
+        let assembled = |fingerprint: &str| Entry::Assembled {
+            fingerprint: fingerprint.into(),
+            parts: Vec::new(),
+            rows: 0,
+        };
+        let published = Entry::Published {
+            uri: "u/".into(),
+            manifest_sha256: "m".into(),
+        };
+        let mut state = RunState::of(&[assembled("a"), published]);
+        state.apply(&assembled("a"));
+        assert!(state.published.is_some());
+        state.apply(&assembled("b"));
+        assert!(state.published.is_none());
     }
 
     fn stopped(exit: ExitCode) -> Entry {

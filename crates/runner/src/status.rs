@@ -4,25 +4,20 @@ use std::path::Path;
 
 use crate::error::RunError;
 use crate::exit_code::ExitCode;
-use crate::folder::{WorkFolder, is_run_id};
-use crate::ledger;
+use crate::folder::WorkFolder;
 use crate::result::{ErrorRecord, RunResult};
-use crate::run::known_run;
+use crate::run::{known_run, state_of};
 use crate::state::RunState;
 
 /// The state of a run: `last`, an id or a key. Its `exit` is the run's own, and `Temporary` while
-/// it is under way or was cut off.
+/// it is under way.
 ///
 /// # Errors
 /// `NoInput`, when this machine does not know the run; when its ledger is damaged.
 pub fn status(work_dir: &Path, run: &str) -> Result<RunResult, RunError> {
     let work = WorkFolder::open(work_dir)?;
     let run_id = known_run(&work, run)?;
-    debug_assert!(is_run_id(&run_id));
-    let path = work.run(&run_id).ledger();
-    let bytes = std::fs::read(&path).map_err(|e| RunError::io("read the ledger", &path, e))?;
-    let (entries, _) = ledger::parse(&bytes, &path.display().to_string())?;
-    let state = RunState::of(&entries);
+    let state = state_of(&work, &run_id)?;
     let opened = state
         .opened
         .clone()
@@ -32,15 +27,13 @@ pub fn status(work_dir: &Path, run: &str) -> Result<RunResult, RunError> {
     }
     let mut result = RunResult {
         run_id,
+        pipeline: opened.pipeline.clone(),
         run_key: opened.run_key.clone(),
         attempt: state.attempt,
         jobs: state.job_records(),
         ..RunResult::default()
     };
-    if let Some(scanned) = &state.scanned {
-        result.rows.source = scanned.rows_source;
-        result.rows.quarantined = scanned.rows_source.saturating_sub(scanned.rows_accepted);
-    }
+    result.rows_seen(&state);
     describe_end(&mut result, &state, work.is_locked(&opened.run_key));
     Ok(result)
 }
@@ -53,7 +46,7 @@ fn describe_end(result: &mut RunResult, state: &RunState, running: bool) {
             (code(*exit), code(*exit).status(), Some(message.clone()))
         }
         (None, false) => (
-            ExitCode::Temporary,
+            ExitCode::Interrupted,
             "interrupted",
             Some("the run was cut off".to_owned()),
         ),

@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 use gristmill_cloud::{Cloud, S3Uri};
 use gristmill_plan::Location;
 
+use crate::destination::Destination;
 use crate::error::RunError;
 use crate::exit_code::ExitCode;
-
-/// Names that are looked at when a destination is checked.
-const MAX_NAMES: usize = 200_000;
 
 /// A destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,26 +74,30 @@ impl Target {
         }
     }
 
+    /// The operations on a destination that holds files by name.
+    ///
+    /// # Errors
+    /// A bug, for one file, or without a store.
+    pub(crate) fn destination(&self, cloud: Option<&Cloud>) -> Result<Destination, RunError> {
+        match self {
+            Target::S3(prefix) => Destination::s3(cloud, prefix),
+            Target::Folder(path) => Ok(Destination::Folder(path.clone())),
+            Target::File(path) => Err(RunError::bug(format!("{} is one file", path.display()))),
+        }
+    }
+
     /// The names of what is there, relative to the destination, in no particular order.
     ///
     /// # Errors
     /// The disk's or the store's.
     pub async fn names(&self, cloud: Option<&Cloud>) -> Result<Vec<String>, RunError> {
         match self {
-            Target::S3(prefix) => {
-                let cloud = cloud.ok_or_else(|| RunError::bug("no store was connected"))?;
-                let listed = cloud.store().list(prefix, MAX_NAMES).await?;
-                Ok(listed
-                    .into_iter()
-                    .map(|o| o.key[prefix.key.len()..].to_owned())
-                    .collect())
+            Target::File(path) if path.exists() => {
+                let name = path.file_name().unwrap_or_default();
+                Ok(vec![name.to_string_lossy().into_owned()])
             }
-            Target::Folder(path) => folder_names(path),
-            Target::File(path) => Ok(path
-                .exists()
-                .then(|| path.display().to_string())
-                .into_iter()
-                .collect()),
+            Target::File(_) => Ok(Vec::new()),
+            other => other.destination(cloud)?.names().await,
         }
     }
 }
@@ -104,18 +106,4 @@ fn absolute(path: &Path) -> Result<PathBuf, RunError> {
     let path = std::path::absolute(path).map_err(|e| RunError::io("find", path, e))?;
     // `absolute` keeps a final slash; `Display` adds the one that a folder is shown with.
     Ok(path.components().collect())
-}
-
-fn folder_names(path: &Path) -> Result<Vec<String>, RunError> {
-    let entries = match std::fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(RunError::io("list", path, e)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|e| RunError::io("list", path, e))?;
-        names.push(entry.file_name().to_string_lossy().into_owned());
-    }
-    Ok(names)
 }

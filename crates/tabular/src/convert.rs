@@ -115,7 +115,8 @@ pub struct ConvertJob {
     pub max_rows: Option<u64>,
     /// Bytes of a part before compression, its header counted, at most; CSV only.
     pub max_bytes: Option<u64>,
-    /// Rows of a Parquet row group.
+    /// Rows of a Parquet row group, at most: it also ends at
+    /// [`DEFAULT_ROW_GROUP_BYTES`](crate::parquet_writer::DEFAULT_ROW_GROUP_BYTES).
     pub row_group_rows: Option<usize>,
     /// The codec of Parquet pages.
     pub compression: ParquetCompression,

@@ -9,8 +9,10 @@ use crate::structure::Marks;
 use crate::values;
 
 /// The bytes that structure a CSV file. Quoting follows `csv-core`: a quote opens only as the first
-/// byte of a field, and a doubled quote inside is one quote.
+/// byte of a field, and a doubled quote inside is one quote. Serialised, each is a text of one
+/// character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Characters", try_from = "Characters")]
 pub struct Dialect {
     /// Between fields.
     pub delimiter: u8,
@@ -71,6 +73,42 @@ impl Dialect {
             quote: self.quote,
             escape: self.escape.unwrap_or(self.quote),
         }
+    }
+}
+
+/// A [`Dialect`] as people and JSON write it.
+#[derive(Serialize, Deserialize)]
+struct Characters {
+    delimiter: char,
+    quote: char,
+    escape: Option<char>,
+    comment: Option<char>,
+    header: bool,
+}
+
+impl From<Dialect> for Characters {
+    fn from(dialect: Dialect) -> Self {
+        Self {
+            delimiter: char::from(dialect.delimiter),
+            quote: char::from(dialect.quote),
+            escape: dialect.escape.map(char::from),
+            comment: dialect.comment.map(char::from),
+            header: dialect.header,
+        }
+    }
+}
+
+impl TryFrom<Characters> for Dialect {
+    type Error = std::char::TryFromCharError;
+
+    fn try_from(written: Characters) -> Result<Self, Self::Error> {
+        Ok(Self {
+            delimiter: written.delimiter.try_into()?,
+            quote: written.quote.try_into()?,
+            escape: written.escape.map(u8::try_from).transpose()?,
+            comment: written.comment.map(u8::try_from).transpose()?,
+            header: written.header,
+        })
     }
 }
 
@@ -170,5 +208,5 @@ fn looks_like_header(sample: &[u8], dialect: &Dialect) -> bool {
         && distinct
         && names
             .iter()
-            .all(|n| !n.is_empty() && values::kinds(n) == 0 && !values::is_default_null(n))
+            .all(|n| !n.is_empty() && values::kinds(n, values::ANY) == 0 && !values::is_default_null(n))
 }

@@ -56,7 +56,7 @@ impl DurableFile {
     /// [`TabularError::Io`] when the folder does not exist or may not be written.
     pub fn create(path: &Path) -> Result<DurableFile, TabularError> {
         let temporary = temporary_name(path);
-        let file = open_new(&temporary).map_err(TabularError::io("create", &temporary))?;
+        let file = open_new(&temporary).map_err(TabularError::io("create", path))?;
         let content = Content {
             file,
             hasher: Sha256::new(),

@@ -86,8 +86,14 @@ fn observe_column(
             guess.null = true;
             continue;
         }
-        if guess.kinds == 0 && (guess.null || user_tokens.is_empty()) {
-            continue;
+        if guess.kinds == 0 {
+            if guess.null {
+                // Text that may be null: nothing is left to learn.
+                break;
+            }
+            if user_tokens.is_empty() {
+                continue;
+            }
         }
         let mut text = span.bytes(block);
         if span.is_escaped() {
@@ -106,7 +112,7 @@ fn observe_column(
             }
         }
         guess.value = true;
-        guess.kinds &= values::kinds(text);
+        guess.kinds = values::kinds(text, guess.kinds);
     }
     guess
 }

@@ -4,16 +4,23 @@
 #[inline]
 pub(crate) fn date(text: &[u8]) -> Option<i32> {
     let text: &[u8; 10] = text.try_into().ok()?;
-    if text[4] != b'-' || text[7] != b'-' {
+    let at = |place: usize| text[place].wrapping_sub(b'0');
+    let digits = [at(0), at(1), at(2), at(3), at(5), at(6), at(8), at(9)];
+    // One comparison of the greatest in place of eight.
+    if digits.iter().fold(0, |most, d| most.max(*d)) > 9 || text[4] != b'-' || text[7] != b'-' {
         return None;
     }
-    let (year, month, day) = (
-        number(&text[..4])?,
-        number(&text[5..7])?,
-        number(&text[8..])?,
-    );
-    let valid = year >= 1 && (1..=12).contains(&month) && day >= 1 && day <= days_in(year, month);
-    valid.then(|| days_from_civil(year, month, day))
+    let [a, b, c, d, m, n, p, q] = digits.map(i32::from);
+    let (year, month, day) = (a * 1000 + b * 100 + c * 10 + d, m * 10 + n, p * 10 + q);
+    let valid = year >= 1
+        && (1..=12).contains(&month)
+        && day >= 1
+        && (day <= 28 || day <= days_in(year, month));
+    if valid {
+        Some(days_from_civil(year, month, day))
+    } else {
+        None
+    }
 }
 
 #[inline]
@@ -33,14 +40,16 @@ pub(crate) fn days_in(year: i32, month: i32) -> i32 {
     }
 }
 
-/// Howard Hinnant's `days_from_civil`, for years from 1 on.
+/// Days before a month, from March on, so that a leap day is the last of its year.
+const DAYS_BEFORE: [i32; 12] = [0, 31, 61, 92, 122, 153, 184, 214, 245, 275, 306, 337];
+
+/// Howard Hinnant's `days_from_civil`, for years from 1 on and months from 1 to 12.
+#[inline]
 fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year / 400;
-    let year_of_era = year - era * 400;
-    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
+    let year = year - i32::from(month <= 2);
+    let from_march = (month + 9) % 12;
+    let day_of_year = DAYS_BEFORE[from_march as usize % 12] + day - 1;
+    year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468
 }
 
 const MICROS_A_SECOND: i64 = 1_000_000;

@@ -1,9 +1,10 @@
 //! Record batches to one Parquet file, encoded in parallel, written in order.
 //!
-//! Row groups have a fixed number of rows and are encoded independently, a task a column, on a
-//! rayon pool; the thread that writes appends them in order. Tasks only compute over arrays that
-//! are in memory: none of them waits for anything. The same rows and options make the same bytes,
-//! however many threads there are and however the rows came in batches.
+//! Row groups have a fixed number of rows, fewer where rows are long, and are encoded independently,
+//! a task a column, on a rayon pool; the thread that writes appends them in order. Tasks only
+//! compute over arrays that are in memory: none of them waits for anything. The same rows and
+//! options make the same bytes, however many threads there are and however the rows came in
+//! batches.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -26,6 +27,9 @@ use crate::row_groups::{RowGroup, RowGroups};
 /// Rows of a row group unless asked otherwise: enough for readers to work in parallel and for
 /// dictionaries to pay, small enough that a few of them fit in memory side by side.
 pub const DEFAULT_ROW_GROUP_ROWS: usize = 131_072;
+/// Bytes of values at which a row group ends before it has all its rows, unless asked otherwise:
+/// what bounds memory where rows are long or columns many.
+pub const DEFAULT_ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of arrays that wait for their encoding before the writer makes its caller wait.
 const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;
 /// Below so many values a row group is encoded where it is: threads would cost more than they save.
@@ -47,6 +51,9 @@ pub enum ParquetCompression {
 pub struct ParquetOptions {
     /// Rows of each row group but the last; at least 1.
     pub row_group_rows: usize,
+    /// A row group also ends about where its values take so many bytes in memory; one row at the
+    /// least.
+    pub row_group_bytes: usize,
     /// The codec of all pages.
     pub compression: ParquetCompression,
     /// Per column, whether to use a dictionary; decided from the first row group where absent.
@@ -64,6 +71,7 @@ impl Default for ParquetOptions {
     fn default() -> ParquetOptions {
         ParquetOptions {
             row_group_rows: DEFAULT_ROW_GROUP_ROWS,
+            row_group_bytes: DEFAULT_ROW_GROUP_BYTES,
             compression: ParquetCompression::default(),
             dictionary: None,
             threads: 1,
@@ -155,7 +163,11 @@ impl ParquetSink {
         }
         let (sender, receiver) = channel();
         Ok(ParquetSink {
-            groups: RowGroups::new(Arc::clone(&schema), options.row_group_rows),
+            groups: RowGroups::new(
+                Arc::clone(&schema),
+                options.row_group_rows,
+                options.row_group_bytes,
+            ),
             options,
             schema,
             target: Some(target),

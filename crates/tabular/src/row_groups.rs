@@ -1,15 +1,22 @@
-//! Cuts a stream of record batches of any size into row groups of one size.
+//! Cuts a stream of record batches of any size into row groups of one size, or of fewer long rows.
 //!
 //! Inside a row group, columns are handed on in blocks of [`BLOCK_ROWS`] rows whatever the batches
 //! were, because the Parquet encoder decides about pages at the ends of what it is given: the same
 //! rows must meet the same ends, or the same table would make other bytes.
+//!
+//! Long or wide rows close blocks and row groups before they have all their rows, so that memory
+//! has a bound. Each row counts by its own values, hence again whatever the batches were.
 
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::{ArrowError, DataType, SchemaRef};
 
 /// Rows that the encoder is given at a time, and rows of a page: 128 KiB of 64-bit values, small
 /// enough to stay in a core's cache while they are encoded and compressed.
 pub(crate) const BLOCK_ROWS: usize = 16_384;
+
+/// Blocks that a row group of long rows has.
+const BLOCKS_BY_BYTES: usize = 8;
 
 /// The rows of one row group, a list of blocks for each column.
 #[derive(Debug)]
@@ -17,7 +24,7 @@ pub(crate) struct RowGroup {
     /// Columns in schema order, each the same blocks of rows.
     pub(crate) columns: Vec<Vec<ArrayRef>>,
     pub(crate) rows: usize,
-    /// Bytes that its arrays take in memory.
+    /// Bytes of its values in memory.
     pub(crate) bytes: usize,
 }
 
@@ -27,21 +34,30 @@ pub(crate) struct RowGroup {
 pub(crate) struct RowGroups {
     schema: SchemaRef,
     rows_per_group: usize,
+    bytes_per_group: usize,
     /// Slices of the block that is being filled.
     pieces: Vec<Vec<ArrayRef>>,
     piece_rows: usize,
+    piece_bytes: usize,
     group: RowGroup,
 }
 
 impl RowGroups {
-    /// `rows_per_group` is at least 1.
-    pub(crate) fn new(schema: SchemaRef, rows_per_group: usize) -> RowGroups {
+    /// `rows_per_group` is at least 1. A row group also ends with the block that brings it to
+    /// `bytes_per_group`, and a block before the row that would bring it beyond an eighth of that.
+    pub(crate) fn new(
+        schema: SchemaRef,
+        rows_per_group: usize,
+        bytes_per_group: usize,
+    ) -> RowGroups {
         let group = RowGroups::empty_group(schema.fields().len());
         RowGroups {
             schema,
             rows_per_group: rows_per_group.max(1),
+            bytes_per_group,
             pieces: Vec::new(),
             piece_rows: 0,
+            piece_bytes: 0,
             group,
         }
     }
@@ -60,20 +76,42 @@ impl RowGroups {
         let mut done = Vec::new();
         let mut at = 0;
         while at < batch.num_rows() {
-            let wanted = self.block_end() - self.piece_rows;
-            let take = wanted.min(batch.num_rows() - at);
-            self.pieces
-                .push(batch.columns().iter().map(|c| c.slice(at, take)).collect());
-            self.piece_rows += take;
+            let rows_left = self.block_end() - self.piece_rows;
+            let wanted = rows_left.min(batch.num_rows() - at);
+            let room = (self.bytes_per_group / BLOCKS_BY_BYTES).saturating_sub(self.piece_bytes);
+            let mut take = fitting(batch, at, wanted, room);
+            if take == 0 && self.piece_rows == 0 {
+                // A row that is too long for any block has one of its own.
+                take = 1;
+            }
+            self.take_piece(batch, at, take);
             at += take;
-            if take == wanted {
+            if take == rows_left || take < wanted {
                 self.close_block()?;
             }
-            if self.group.rows == self.rows_per_group {
+            if self.is_full() {
                 done.push(self.take_group());
             }
         }
         Ok(done)
+    }
+
+    fn take_piece(&mut self, batch: &RecordBatch, at: usize, rows: usize) {
+        if rows == 0 {
+            return;
+        }
+        let columns = batch.columns().iter();
+        self.pieces
+            .push(columns.map(|c| c.slice(at, rows)).collect());
+        self.piece_rows += rows;
+        self.piece_bytes += bytes_of(batch, at, at + rows);
+    }
+
+    /// True only between blocks.
+    fn is_full(&self) -> bool {
+        let enough =
+            self.group.rows == self.rows_per_group || self.group.bytes >= self.bytes_per_group;
+        self.piece_rows == 0 && self.group.rows > 0 && enough
     }
 
     /// The last, shorter row group, if there are rows left.
@@ -112,12 +150,13 @@ impl RowGroups {
                     arrow_select::concat::concat(&arrays)?
                 }
             };
-            self.group.bytes += block.to_data().get_slice_memory_size()?;
             blocks.push(block);
         }
         self.group.rows += self.piece_rows;
+        self.group.bytes += self.piece_bytes;
         self.pieces.clear();
         self.piece_rows = 0;
+        self.piece_bytes = 0;
         Ok(())
     }
 
@@ -125,4 +164,34 @@ impl RowGroups {
         let empty = RowGroups::empty_group(self.group.columns.len());
         std::mem::replace(&mut self.group, empty)
     }
+}
+
+/// How many of `wanted` rows from `at` on take no more than `room` bytes.
+fn fitting(batch: &RecordBatch, at: usize, wanted: usize, room: usize) -> usize {
+    if bytes_of(batch, at, at + wanted) <= room {
+        return wanted;
+    }
+    let (mut fit, mut too_many) = (0, wanted);
+    while fit + 1 < too_many {
+        let middle = fit.midpoint(too_many);
+        if bytes_of(batch, at, at + middle) <= room {
+            fit = middle;
+        } else {
+            too_many = middle;
+        }
+    }
+    fit
+}
+
+/// Bytes of the values of rows `from..to`, nulls counted as values are.
+fn bytes_of(batch: &RecordBatch, from: usize, to: usize) -> usize {
+    let of_column = |column: &ArrayRef| match column.data_type() {
+        DataType::Utf8 => {
+            let offsets = column.as_string::<i32>().value_offsets();
+            let text = offsets[to].saturating_sub(offsets[from]);
+            usize::try_from(text).unwrap_or(0) + (to - from) * size_of::<i32>()
+        }
+        other => (to - from) * other.primitive_width().unwrap_or(1),
+    };
+    batch.columns().iter().map(of_column).sum()
 }

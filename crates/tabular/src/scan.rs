@@ -50,7 +50,7 @@ pub struct ScanOptions {
 }
 
 /// Bytes of a block unless asked otherwise.
-pub const DEFAULT_BLOCK_BYTES: usize = 1 << 20;
+pub const DEFAULT_BLOCK_BYTES: usize = 256 << 10;
 /// The longest record unless asked otherwise.
 pub const DEFAULT_MAX_RECORD: u64 = 16 << 20;
 

@@ -40,17 +40,21 @@ pub(crate) fn narrowest(kinds: Kinds) -> ColumnType {
     .map_or(ColumnType::String, |(_, column_type)| column_type)
 }
 
-/// The types that hold `text` unchanged.
-pub(crate) fn kinds(text: &[u8]) -> Kinds {
-    match text.first() {
+/// Those of the types `among` that hold `text` unchanged.
+#[inline]
+pub(crate) fn kinds(text: &[u8], among: Kinds) -> Kinds {
+    let found = match text.first() {
         // No number has two hyphens after its first digit.
         Some(b'0'..=b'9') if text.len() >= 10 && text[4] == b'-' && text[7] == b'-' => {
             date_kinds(text)
         }
-        Some(b'0'..=b'9' | b'-') => number_kinds(text),
+        // Where no integer is looked for any more, the reading as a decimal says all.
+        Some(b'0'..=b'9' | b'-' | b'.') if among & (INT | FLOAT) == FLOAT => float_kinds(text),
+        Some(b'0'..=b'9' | b'-' | b'.') => number_kinds(text),
         Some(b't' | b'T' | b'f' | b'F') if boolean(text).is_some() => BOOLEAN,
         _ => 0,
-    }
+    };
+    found & among
 }
 
 fn date_kinds(text: &[u8]) -> Kinds {
@@ -71,6 +75,14 @@ fn number_kinds(text: &[u8]) -> Kinds {
         } else {
             INT
         };
+    }
+    float_kinds(text)
+}
+
+#[inline]
+fn float_kinds(text: &[u8]) -> Kinds {
+    if short_decimal(text).is_some() {
+        return FLOAT;
     }
     match Decimal::read(text) {
         Some(decimal) if decimal.is_kept(text) => FLOAT,
@@ -113,7 +125,36 @@ pub(crate) fn int(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// The parts of `-?digits[.digits][e[±]digits]`.
+/// `-?digits[.digits]` of at most 15 digits, which is what most decimals are. Both numbers of the
+/// quotient are doubles without rounding, so it is rounded once: Clinger 1990.
+#[inline]
+fn short_decimal(text: &[u8]) -> Option<f64> {
+    let negative = text.first() == Some(&b'-');
+    let digits = &text[usize::from(negative)..];
+    if digits.len() > 16 || (digits.first() == Some(&b'0') && digits.get(1) != Some(&b'.')) {
+        return None;
+    }
+    let (mut mantissa, mut point) = (0u64, digits.len());
+    for (i, byte) in digits.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            mantissa = mantissa * 10 + u64::from(digit);
+        } else if *byte == b'.' && point == digits.len() {
+            point = i;
+        } else {
+            return None;
+        }
+    }
+    // The point, if there is one, stands before a digit.
+    let fraction = (digits.len() - point).saturating_sub(1);
+    if point + fraction > 15 || point == 0 || point + 1 == digits.len() {
+        return None;
+    }
+    let value = mantissa as f64 / POWERS_OF_TEN[fraction];
+    Some(if negative { -value } else { value })
+}
+
+/// The parts of `-?digits[.digits][e[±]digits]` or `-?.digits…`.
 struct Decimal {
     negative: bool,
     /// The digits as an integer; meaningful up to 19 significant ones.
@@ -141,11 +182,13 @@ impl Decimal {
             exponent: false,
             leading_zero: rest.len() > 1 && rest[0] == b'0' && rest[1].is_ascii_digit(),
         };
-        let whole = d.digits(&mut rest)?;
+        let whole = d.digits(&mut rest);
         if rest.first() == Some(&b'.') {
             rest = &rest[1..];
             d.point = true;
             d.fraction = d.digits(&mut rest)?;
+        } else {
+            whole?;
         }
         if let Some(b'e' | b'E') = rest.first() {
             d.exponent = true;
@@ -159,7 +202,7 @@ impl Decimal {
             }
             rest = &[];
         }
-        (whole > 0 && rest.is_empty()).then_some(d)
+        rest.is_empty().then_some(d)
     }
 
     /// Takes digits off `rest`; their number, which is none for none.
@@ -220,6 +263,9 @@ const POWERS_OF_TEN: [f64; 23] = [
 /// silently become another.
 #[inline]
 pub(crate) fn float(text: &[u8]) -> Option<f64> {
+    if let Some(value) = short_decimal(text) {
+        return Some(value);
+    }
     let decimal = Decimal::read(text)?;
     let integer = !decimal.point && !decimal.exponent;
     if decimal.leading_zero
@@ -248,7 +294,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn type_of(text: &str) -> &'static str {
-        narrowest(kinds(text.as_bytes())).name()
+        narrowest(kinds(text.as_bytes(), ANY)).name()
     }
 
     #[test]
@@ -260,7 +306,9 @@ mod tests {
             "00",
             "1,5",
             "1.",
-            ".5",
+            ".",
+            "-.",
+            ".5.",
             "-",
             "",
             "inf",
@@ -307,6 +355,9 @@ mod tests {
             ("1.5e-3", "float64"),
             ("0.10000000000000001", "float64"),
             ("0.0", "float64"),
+            (".5", "float64"),
+            ("-.25", "float64"),
+            (".5e3", "float64"),
             ("0e0", "float64"),
             ("true", "boolean"),
             ("FALSE", "boolean"),
@@ -340,8 +391,8 @@ mod tests {
 
     #[test]
     fn integers_beyond_2_53_do_not_fit_into_floats() {
-        assert_eq!(kinds(b"9007199254740992"), INT | FLOAT);
-        assert_eq!(kinds(b"9007199254740993"), INT);
+        assert_eq!(kinds(b"9007199254740992", ANY), INT | FLOAT);
+        assert_eq!(kinds(b"9007199254740993", ANY), INT);
         assert_eq!(float(b"9007199254740992"), Some(9_007_199_254_740_992.0));
         assert_eq!(float(b"9007199254740993"), None);
         assert_eq!(float(b"-9007199254740993"), None);
@@ -401,16 +452,29 @@ mod tests {
         }
 
         #[test]
+        fn what_is_looked_for_changes_no_answer(
+            text in "-?[0-9]{0,18}\\.?[0-9]{0,6}(e-?[0-9]{1,2})?|[0-9]{4}-[0-9]{2}-[0-9]{2}",
+            among in 0..=ANY,
+        ) {
+            let all = kinds(text.as_bytes(), ANY);
+            prop_assert_eq!(kinds(text.as_bytes(), among), all & among);
+            if all & FLOAT != 0 {
+                let expected = text.parse::<f64>().ok().map(f64::to_bits);
+                prop_assert_eq!(float(text.as_bytes()).map(f64::to_bits), expected);
+            }
+        }
+
+        #[test]
         fn shortest_texts_of_doubles_are_kept(value in proptest::num::f64::NORMAL) {
             let text = format!("{value:e}");
             prop_assert_eq!(float(text.as_bytes()), Some(value));
             let integer = !text.contains('.') && !text.contains('e');
-            prop_assert!(kinds(text.as_bytes()) & FLOAT != 0 || integer, "{}", text);
+            prop_assert!(kinds(text.as_bytes(), ANY) & FLOAT != 0 || integer, "{}", text);
         }
 
         #[test]
         fn nothing_panics(text in proptest::collection::vec(proptest::sample::select(&b"0123456789-+.eETZ: tn\xff"[..]), 0..40)) {
-            let _ = (kinds(&text), float(&text), instant(&text), date(&text), boolean(&text));
+            let _ = (kinds(&text, ANY), float(&text), instant(&text), date(&text), boolean(&text));
         }
     }
 }

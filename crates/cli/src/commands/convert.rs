@@ -1,26 +1,26 @@
 //! `convert`.
 
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gristmill_runner::{EventSink, ExitCode, RunError, Stage};
+use gristmill_runner::{EventSink, ExitCode, Level, RunError, Stage};
 use gristmill_tabular::{
-    Column, ColumnType, Compression, ConvertJob, Converted, Dialect, Format, Input,
-    OnBadRow as TabularOnBadRow, ParquetCompression, Progress, ScanOptions, Schema, Target, Typing,
-    convert as work, decompress, scan, sniff_dialect,
+    Column, ColumnType, ConvertJob, Converted, Format, Input, OnBadRow as TabularOnBadRow,
+    ParquetCompression, Progress, ScanOptions, Schema, TabularError, Target, Typing,
+    convert as work, scan,
 };
 use serde_json::json;
 
 use crate::answer::Printer;
-use crate::args::{
-    Codec, Columns, ConvertArgs, CsvArgs, FileFormat, Global, Header, OnBadRow, YesNo,
-};
+use crate::args::{Codec, Columns, ConvertArgs, FileFormat, Global, OnBadRow, YesNo};
+use crate::commands::convert_inputs::{dialect_in_words, dialect_of, head, open_inputs};
 use crate::commands::threads;
-use crate::view::{View, grouped};
+use crate::view::View;
+use gristmill_runner::words::grouped;
 
 /// Standard input or output.
-const DASH: &str = "-";
+pub(crate) const DASH: &str = "-";
 
 pub(crate) fn convert(
     global: &Global,
@@ -43,10 +43,12 @@ pub(crate) fn convert(
     let inputs = open_inputs(inputs, args.from, &scratch)?;
     let job = job(args, inputs, output, to)?;
     let progress = Bar::new(global);
+    progress.note(dialect_in_words(&job.options.dialect));
     let begun = std::time::Instant::now();
     let done = work(job, &progress);
     progress.view.clear();
-    let done = done?;
+    let done = done.map_err(explained)?;
+    progress.tell(&done, begun.elapsed().as_secs_f64());
     answer(
         printer,
         args,
@@ -58,7 +60,26 @@ pub(crate) fn convert(
     Ok(ExitCode::Success)
 }
 
-fn usage(message: impl Into<String>) -> RunError {
+/// The class of an error, with advice that fits a command without state.
+fn explained(error: TabularError) -> RunError {
+    let full = matches!(&error, TabularError::Io { source, .. }
+        if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded));
+    let denied = matches!(&error, TabularError::Io { source, .. }
+        if source.kind() == ErrorKind::PermissionDenied);
+    let error = RunError::from(error);
+    if full {
+        return error.with_help(
+            "free space there, or write to another disk; nothing was left under the output's name",
+        );
+    }
+    if denied {
+        return error.with_help("change its permissions, or name another path");
+    }
+    error
+}
+
+/// A call that has to be changed.
+pub(crate) fn usage(message: impl Into<String>) -> RunError {
     RunError::new(ExitCode::Usage, message)
 }
 
@@ -94,47 +115,6 @@ fn format_of(format: FileFormat) -> Format {
         FileFormat::CsvSz => Format::CsvSz,
         FileFormat::Parquet => Format::Parquet,
     }
-}
-
-fn open_inputs(
-    paths: &[PathBuf],
-    from: Option<FileFormat>,
-    scratch: &Path,
-) -> Result<Vec<Input>, RunError> {
-    let compression = match from {
-        Some(FileFormat::Parquet) => {
-            return Err(usage(
-                "Parquet can be written and inspected, and not read by `convert` in this version",
-            ));
-        }
-        Some(FileFormat::CsvGz) => Some(Compression::Gzip),
-        Some(FileFormat::CsvSz) => Some(Compression::SnappyFramed),
-        Some(FileFormat::Csv) => Some(Compression::None),
-        None => None,
-    };
-    let mut inputs = Vec::new();
-    for path in paths {
-        if path.as_os_str() == DASH {
-            let stdin = Box::new(std::io::stdin());
-            inputs.push(Input::spilled(
-                DASH,
-                compression.unwrap_or(Compression::None),
-                stdin,
-                scratch,
-            )?);
-            continue;
-        }
-        if path.extension().is_some_and(|e| e == "parquet") {
-            return Err(usage(format!(
-                "{}: Parquet can be written and inspected, and not read by `convert` in this version",
-                path.display()
-            )));
-        }
-        let mut input = Input::file(path);
-        input.compression = compression.unwrap_or(input.compression);
-        inputs.push(input);
-    }
-    Ok(inputs)
 }
 
 fn job(
@@ -225,61 +205,19 @@ fn typing(
             )
         })?;
         let column = schema.columns.iter_mut().find(|c| c.name == *name);
-        let column =
-            column.ok_or_else(|| usage(format!("--type {name}: the input has no such column")))?;
+        let Some(column) = column else {
+            return Err(RunError::from(TabularError::MissingColumns {
+                file: inputs[0].name.clone(),
+                columns: vec![name.clone()],
+                header: schema.columns.into_iter().map(|c| c.name).collect(),
+            }));
+        };
         *column = Column {
             null_tokens: column.null_tokens.clone(),
             ..Column::new(name.clone(), column_type)
         };
     }
     Ok(Typing::Contract(schema))
-}
-
-/// How much of an input the dialect is guessed from.
-const SAMPLE_BYTES: u64 = 256 * 1024;
-
-fn head(input: Option<&Input>) -> Result<Vec<u8>, RunError> {
-    let Some(input) = input else {
-        return Ok(Vec::new());
-    };
-    let failed = |action| {
-        move |source| gristmill_tabular::TabularError::Io {
-            path: input.name.clone().into(),
-            action,
-            source,
-        }
-    };
-    let reader = (input.open)().map_err(failed("open"))?;
-    let mut sample = Vec::new();
-    decompress(input.compression, reader)
-        .take(SAMPLE_BYTES)
-        .read_to_end(&mut sample)
-        .map_err(failed("read"))?;
-    Ok(sample)
-}
-
-/// The beginning of a file's text.
-///
-/// # Errors
-/// When it cannot be read.
-pub(crate) fn read_sample(path: &Path) -> Result<Vec<u8>, RunError> {
-    head(Some(&Input::file(path)))
-}
-
-/// The dialect: what was given, completed by what the data shows.
-pub(crate) fn dialect_of(args: &CsvArgs, sample: &[u8]) -> Dialect {
-    let guess = sniff_dialect(sample).dialect;
-    Dialect {
-        delimiter: args.delimiter.unwrap_or(guess.delimiter),
-        quote: args.quote.unwrap_or(guess.quote),
-        escape: args.escape,
-        comment: args.comment,
-        header: match args.header {
-            Header::Yes => true,
-            Header::No => false,
-            Header::Auto => guess.header,
-        },
-    }
 }
 
 fn answer(
@@ -296,7 +234,7 @@ fn answer(
         "exit": ExitCode::Success.number(),
         "rows": { "source": done.rows_source, "quarantined": quarantined, "written": done.rows },
         "quarantine": done.quarantined,
-        "output": { "path": output, "files": done.files.iter().map(|f| &f.path).collect::<Vec<_>>(), "rows": done.rows },
+        "output": { "uri": null, "path": output, "files": done.files.iter().map(|f| &f.path).collect::<Vec<_>>(), "rows": done.rows },
         "schema": done.schema,
         "seconds": seconds,
         "error": null,
@@ -341,6 +279,41 @@ impl Bar {
             total_rows: None,
         });
         Self { view }
+    }
+
+    /// A line of `-v`.
+    fn note(&self, message: String) {
+        self.view.emit(&gristmill_runner::Event::Note {
+            level: Level::Debug,
+            message,
+        });
+    }
+
+    /// What `-v` says at the end: the types, the files.
+    fn tell(&self, done: &Converted, seconds: f64) {
+        if let Some(schema) = &done.schema {
+            let columns = schema.columns.iter().map(|c| {
+                let null = if c.nullable { " or null" } else { "" };
+                format!("{} {}{null}", c.name, c.column_type)
+            });
+            self.note(format!(
+                "columns: {}",
+                columns.collect::<Vec<_>>().join(", ")
+            ));
+        }
+        for part in &done.files {
+            self.note(format!(
+                "{}: {} rows, {} bytes, SHA-256 {}",
+                part.path.display(),
+                grouped(part.rows),
+                grouped(part.bytes),
+                part.sha256
+            ));
+        }
+        self.note(format!(
+            "{} source rows in {seconds:.2} s",
+            grouped(done.rows_source)
+        ));
     }
 }
 

@@ -9,9 +9,9 @@ use gristmill_tabular::{CsvInspection, InspectOptions, Inspection, inspect as lo
 
 use crate::answer::{Printer, printable};
 use crate::args::InspectArgs;
-use crate::commands::convert::{dialect_of, read_sample};
+use crate::commands::convert_inputs::{dialect_in_words, dialect_of, read_sample};
 use crate::commands::threads;
-use crate::view::grouped;
+use gristmill_runner::words::grouped;
 
 pub(crate) fn inspect(args: &InspectArgs, printer: &Printer) -> Result<ExitCode, RunError> {
     let given = args.csv.delimiter.is_some()
@@ -56,18 +56,15 @@ fn describe_csv(out: &mut String, path: &Path, csv: &CsvInspection) -> std::fmt:
         let chunks = f.compressed_chunks + f.uncompressed_chunks;
         writeln!(
             out,
-            "framing      {} streams, {} chunks, all checksums agree",
-            f.streams,
-            grouped(chunks)
+            "framing      {}, {}, all checksums agree",
+            counted(f.streams, "stream"),
+            counted(chunks, "chunk")
         )?;
     }
-    let d = &csv.dialect;
-    let header = if d.header { "a header" } else { "no header" };
     writeln!(
         out,
-        "dialect      delimiter {:?}, quote {:?}, {header} (confidence {:.2})",
-        char::from(d.delimiter),
-        char::from(d.quote),
+        "dialect      {} (confidence {:.2})",
+        dialect_in_words(&csv.dialect),
         csv.confidence
     )?;
     let bad: u64 = csv.bad_rows.values().sum();
@@ -119,9 +116,9 @@ fn describe_parquet(
     }
     writeln!(
         out,
-        "rows         {} in {} row groups",
+        "rows         {} in {}",
         grouped(parquet.rows),
-        parquet.row_groups.len()
+        counted(parquet.row_groups.len() as u64, "row group")
     )?;
     writeln!(out, "columns      {}", parquet.columns.len())?;
     let width = parquet
@@ -138,13 +135,21 @@ fn describe_parquet(
             .unwrap_or_default();
         let nulls = c
             .nulls
-            .map(|n| format!(", {} nulls", grouped(n)))
+            .map(|n| format!(", {}", counted(n, "null")))
             .unwrap_or_default();
+        write!(
+            out,
+            "  {:<width$}  {}{logical}",
+            printable(&c.name),
+            c.physical_type
+        )?;
+        if parquet.row_groups.is_empty() {
+            writeln!(out)?;
+            continue;
+        }
         writeln!(
             out,
-            "  {:<width$}  {}{logical}, {}, {}, {} of {} bytes{nulls}",
-            printable(&c.name),
-            c.physical_type,
+            ", {}, {}, {} of {} bytes{nulls}",
             c.codecs.join("+"),
             c.encodings.join("+"),
             grouped(c.compressed_bytes),
@@ -152,6 +157,12 @@ fn describe_parquet(
         )?;
     }
     rows(out, &parquet.first_rows)
+}
+
+/// `1 chunk`, `2 chunks`.
+fn counted(n: u64, what: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{} {what}{s}", grouped(n))
 }
 
 fn rows(out: &mut String, rows: &[Vec<Option<String>>]) -> std::fmt::Result {

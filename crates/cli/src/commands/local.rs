@@ -1,8 +1,10 @@
 //! `local`: the embedded services in the foreground.
 
+use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Duration;
 
-use gristmill_emulator::{EmulatorConfig, Endpoint, Server};
+use gristmill_emulator::{Behaviour, EmulatorConfig, EmulatorError, Endpoint};
 use gristmill_runner::{ExitCode, RunError};
 
 use crate::answer::{Printer, say};
@@ -20,14 +22,40 @@ pub(crate) fn local(args: LocalArgs, printer: &Printer) -> Result<ExitCode, RunE
     config.port = args.port;
     config.region = args.region;
     config.idle_exit = args.idle_exit.map(Duration::from_secs);
+    if let Some(file) = &args.behaviour {
+        config.behaviour = behaviour(file)?;
+    }
     let runtime = runtime()?;
-    let served = runtime.block_on(async {
-        let server = Server::start(config).await?;
-        announce(server.endpoint(), printer);
-        server.run().await
-    });
-    served.map_err(|e| RunError::new(ExitCode::Failure, e.to_string()))?;
+    let served = gristmill_emulator::serve(config, |endpoint| announce(endpoint, printer));
+    runtime
+        .block_on(served)
+        .map_err(|e| RunError::new(exit_code(&e), e.to_string()))?;
     Ok(ExitCode::Success)
+}
+
+/// A folder or a port that another process has may be free later.
+fn exit_code(error: &EmulatorError) -> ExitCode {
+    match error {
+        EmulatorError::Locked { .. } => ExitCode::Temporary,
+        EmulatorError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
+            ExitCode::Temporary
+        }
+        _ => ExitCode::Failure,
+    }
+}
+
+/// The switches of a `--behaviour` file; those that it does not name stay as they are.
+fn behaviour(file: &Path) -> Result<Behaviour, RunError> {
+    let failed = |e: &dyn std::fmt::Display| {
+        RunError::new(
+            ExitCode::Usage,
+            format!("--behaviour {}: {e}", file.display()),
+        )
+    };
+    let text = std::fs::read(file).map_err(|e| failed(&e))?;
+    serde_json::from_slice(&text).map_err(|e| {
+        failed(&e).with_help("a JSON object such as {\"assemble_line\": \"always\"}")
+    })
 }
 
 /// The endpoint, in a form that a shell or a program can use. Throwaway keys: they are made for

@@ -2,6 +2,7 @@
 
 mod container;
 mod convert;
+mod convert_inputs;
 mod inspect;
 mod local;
 mod plan;

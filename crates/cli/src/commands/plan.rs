@@ -8,7 +8,7 @@ use gristmill_runner::{ExitCode, RunError, preview};
 use crate::answer::Printer;
 use crate::args::PlanArgs;
 use crate::commands::{run, runtime};
-use crate::view::grouped;
+use gristmill_runner::words::grouped;
 
 pub(crate) fn plan(args: PlanArgs, printer: &Printer) -> Result<ExitCode, RunError> {
     let request = run::request(&args.file, args.inputs, &args.work)?;

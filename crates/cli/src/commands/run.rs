@@ -33,6 +33,7 @@ pub(crate) fn resume(
 ) -> Result<ExitCode, RunError> {
     let nothing = PipelineText {
         path: String::new(),
+        folder: String::new(),
         text: String::new(),
     };
     let inputs = PipelineInputs {
@@ -128,8 +129,11 @@ pub(crate) fn read_pipeline(file: &Path) -> Result<PipelineText, RunError> {
             format!("{}: not UTF-8 at byte {at}", file.display()),
         )
     })?;
+    let absolute = std::path::absolute(file).map_err(unreadable)?;
+    let folder = absolute.parent().unwrap_or(&absolute);
     Ok(PipelineText {
         path: file.display().to_string(),
+        folder: folder.display().to_string(),
         text,
     })
 }

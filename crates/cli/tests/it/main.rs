@@ -2,6 +2,14 @@
 //! other people's software where there is any.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod converting;
 mod documents;
+mod contract;
+mod driven;
+mod inspecting;
+mod lab;
 mod project;
+mod refusals;
+mod resume;
 mod scoring;
+mod variants;

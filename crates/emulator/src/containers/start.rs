@@ -204,6 +204,8 @@ fn command(spec: &ContainerSpec, model: &Path, port: u16) -> Result<Command, Con
         .env("SAGEMAKER_BATCH", "true")
         .env("SAGEMAKER_BIND_TO_PORT", port.to_string())
         .env("SM_MODEL_DIR", model)
+        // Ctrl-C in a terminal is for the emulator; its containers end by their standard input.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -20,6 +20,7 @@ impl From<StoreError> for S3Error {
             StoreError::InvalidPartOrder { .. } => S3ErrorCode::InvalidPartOrder,
             StoreError::EntityTooSmall { .. } => S3ErrorCode::EntityTooSmall,
             StoreError::BadDigest { .. } => S3ErrorCode::BadDigest,
+            StoreError::InvalidArgument(_) => S3ErrorCode::InvalidArgument,
             StoreError::InvalidRequest(_) => S3ErrorCode::InvalidRequest,
             StoreError::Body(source) => return body_error(&source.to_string()),
             StoreError::Io { .. } | StoreError::Damaged { .. } => S3ErrorCode::InternalError,

@@ -11,6 +11,9 @@ pub(crate) struct Constraints {
     failures: Vec<String>,
 }
 
+/// Characters of a value that are shown in a message.
+const MAX_QUOTED: usize = 1024;
+
 /// A name pattern of the API model.
 #[derive(Clone, Copy)]
 pub(crate) struct Pattern {
@@ -70,6 +73,41 @@ pub(crate) const INSTANCE_TYPE: Pattern = Pattern {
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-')
     },
 };
+
+/// A key of a model's environment.
+pub(crate) const MODEL_ENVIRONMENT_KEY: Pattern = Pattern {
+    expression: "[a-zA-Z_][a-zA-Z0-9_]*",
+    matches: ENVIRONMENT_KEY.matches,
+};
+
+/// `ContainerImage`.
+pub(crate) const IMAGE: Pattern = Pattern {
+    expression: "[\\S]+",
+    matches: |s| !s.is_empty() && !s.contains(char::is_whitespace),
+};
+
+/// `RoleArn`.
+pub(crate) const ROLE_ARN: Pattern = Pattern {
+    expression: "^arn:aws[a-z\\-]*:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+$",
+    matches: is_role_arn,
+};
+
+fn is_role_arn(s: &str) -> bool {
+    let parts: Vec<&str> = s.splitn(6, ':').collect();
+    let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else {
+        return false;
+    };
+    let partition = partition.strip_prefix("aws");
+    let name = resource.strip_prefix("role");
+    partition.is_some_and(|p| p.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+        && account.len() == 12
+        && account.bytes().all(|b| b.is_ascii_digit())
+        && name.is_some_and(|n| {
+            let text = n.strip_prefix('/').unwrap_or(n);
+            let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b);
+            !text.is_empty() && text.bytes().all(allowed)
+        })
+}
 
 fn is_name(s: &str) -> bool {
     let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
@@ -177,6 +215,10 @@ pub(crate) fn invalid(message: impl Into<String>) -> ServiceError {
     ServiceError::new("ValidationException", message)
 }
 
+/// A value in a message; one that is longer than any field may be is cut.
 fn quoted(value: &str) -> String {
-    format!("'{value}'")
+    match value.char_indices().nth(MAX_QUOTED) {
+        Some((end, _)) => format!("'{}…'", &value[..end]),
+        None => format!("'{value}'"),
+    }
 }

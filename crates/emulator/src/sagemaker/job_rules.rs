@@ -202,21 +202,13 @@ fn check_combinations(request: &TransformJobRequest) -> Result<(), ServiceError>
         )));
     }
     match &request.data_processing {
-        Some(processing) if is_active(processing) => check_processing_pairs(
+        Some(processing) if processing.is_active() => check_processing_pairs(
             &[input.content_type, output.accept],
             input.split_type.as_deref().unwrap_or("None"),
             output.assemble_with.as_deref().unwrap_or("None"),
         ),
         _ => Ok(()),
     }
-}
-
-/// Does it do anything?
-fn is_active(p: &DataProcessing) -> bool {
-    let filters = |f: &Option<String>| f.as_deref().is_some_and(|f| f != "$");
-    filters(&p.input_filter)
-        || filters(&p.output_filter)
-        || p.join_source.as_deref() == Some("Input")
 }
 
 /// Input and output must be cut alike, or records could not be joined (developer guide,
@@ -234,13 +226,7 @@ fn check_processing_pairs(
             content_type.as_deref().unwrap_or("")
         )));
     }
-    let media = content_type
-        .as_deref()
-        .unwrap_or("")
-        .split(';')
-        .next()
-        .unwrap_or("")
-        .trim();
+    let media = media(content_type.as_deref());
     if !["text/csv", "application/json", "application/jsonlines"].contains(&media) {
         return Err(invalid(format!(
             "DataProcessing supports text/csv, application/json and application/jsonlines, but ContentType was '{media}'"
@@ -251,7 +237,18 @@ fn check_processing_pairs(
             "With DataProcessing, AssembleWith must equal SplitType, but they were {assemble} and {split}"
         )));
     }
+    if media == "text/csv" && split != "Line" {
+        return Err(invalid(format!(
+            "With DataProcessing of text/csv, SplitType and AssembleWith must be Line, but they were {split}"
+        )));
+    }
     Ok(())
+}
+
+/// A content type without its parameters.
+fn media(content_type: Option<&str>) -> &str {
+    let whole = content_type.unwrap_or("");
+    whole.split(';').next().unwrap_or("").trim()
 }
 
 /// What the service does and this emulator does not: said before anything runs.
@@ -268,8 +265,19 @@ fn refuse_unsupported(request: &TransformJobRequest) -> Result<(), ServiceError>
     if let Some(split @ ("RecordIO" | "TFRecord")) = split {
         return unsupported(&format!("SplitType {split}"));
     }
-    if request.data_processing.as_ref().is_some_and(is_active) {
-        return unsupported("DataProcessing with a filter or a join");
+    if request
+        .data_processing
+        .as_ref()
+        .is_some_and(|p| p.is_active())
+    {
+        let input = request.transform_input.as_ref();
+        let media = media(input.and_then(|i| i.content_type.as_deref()));
+        if media != "text/csv" {
+            return unsupported(&format!("DataProcessing of {media}"));
+        }
+        if request.max_payload_in_mb == Some(0) {
+            return unsupported("DataProcessing with MaxPayloadInMB 0");
+        }
     }
     if request.data_capture_config.is_some() {
         return unsupported("DataCaptureConfig");

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use super::inputs::{self, InputObject, Place};
 use super::jobs::{JobRecord, Status};
 use super::logs::LogStream;
+use super::processing::Processing;
 use super::request::TransformJobRequest;
 use super::settings::Settings;
 use super::transform::{Fault, Transformed, Worker};
@@ -161,6 +162,14 @@ async fn run_instance(
     let data_log = logs
         .open(record.name(), &format!("{stream}/data-log"))
         .map_err(internal)?;
+    let processing = Processing::parse(
+        record.request.data_processing.as_ref(),
+        state.config.behaviour.slice_end,
+    )
+    .map_err(|error| {
+        data_log.driver(&error.to_string());
+        "ClientError: See job logs for more information".to_owned()
+    })?;
     let container = start(state, record, &folder, model_data, container_log)
         .await
         .map_err(|error| {
@@ -175,6 +184,7 @@ async fn run_instance(
         container,
         permits: Arc::new(Semaphore::new(settings.concurrency)),
         settings,
+        processing,
         data_log,
     };
     let end = transform_share(&worker, share, &folder).await;

@@ -13,6 +13,7 @@ mod jobs;
 mod listing;
 mod logs;
 mod models;
+mod processing;
 mod records;
 mod request;
 mod settings;

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::constraints::{Constraints, MODEL_NAME, invalid};
+use super::constraints::{
+    Constraints, IMAGE, MODEL_ENVIRONMENT_KEY, MODEL_NAME, ROLE_ARN, S3_URI, invalid,
+};
 use super::listing::{self, Item};
 use super::request::{ContainerDefinition, ListRequest, ModelNameRequest, ModelRequest, parse};
 use super::{SageMaker, disk_error, job_rules, lock, now_seconds, records};
@@ -137,20 +139,21 @@ fn check(request: &ModelRequest) -> Result<String, ServiceError> {
     let name = c.required("modelName", request.model_name.as_deref());
     c.pattern("modelName", name, 63, MODEL_NAME);
     c.entries("containers", request.containers.len(), 15);
+    let role = request.execution_role_arn.as_deref();
+    c.pattern("executionRoleArn", role, 2048, ROLE_ARN);
     for container in request.primary_container.iter().chain(&request.containers) {
-        c.length("primaryContainer.image", container.image.as_deref(), 255);
-        c.length(
-            "primaryContainer.modelDataUrl",
-            container.model_data_url.as_deref(),
-            1024,
-        );
+        let image = container.image.as_deref();
+        c.pattern("primaryContainer.image", image, 255, IMAGE);
+        let data = container.model_data_url.as_deref();
+        c.pattern("primaryContainer.modelDataUrl", data, 1024, S3_URI);
         c.entries(
             "primaryContainer.environment",
             container.environment.len(),
             100,
         );
         for (key, value) in &container.environment {
-            c.length("primaryContainer.environment", Some(key), 1024);
+            let field = "primaryContainer.environment";
+            c.pattern(field, Some(key), 1024, MODEL_ENVIRONMENT_KEY);
             c.length("primaryContainer.environment", Some(value), 1024);
         }
     }

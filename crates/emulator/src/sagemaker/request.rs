@@ -81,6 +81,16 @@ pub(crate) struct DataProcessing {
     pub(crate) join_source: Option<String>,
 }
 
+impl DataProcessing {
+    /// Does it do anything?
+    pub(crate) fn is_active(&self) -> bool {
+        let filters = |f: &Option<String>| f.as_deref().is_some_and(|f| f != "$");
+        filters(&self.input_filter)
+            || filters(&self.output_filter)
+            || self.join_source.as_deref() == Some("Input")
+    }
+}
+
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Tag {
@@ -152,13 +162,14 @@ pub(crate) struct TagsRequest {
 pub(crate) fn parse<T: serde::de::DeserializeOwned + Default>(
     body: &[u8],
 ) -> Result<T, ServiceError> {
-    if body.is_empty() {
-        return Ok(T::default());
+    let unreadable = |why: String| {
+        let message = format!("the request cannot be read: {why}");
+        ServiceError::new("SerializationException", message)
+    };
+    match body.iter().find(|b| !b.is_ascii_whitespace()) {
+        None => Ok(T::default()),
+        // Other JSON than an object would be taken for the fields in their order.
+        Some(b'{') => serde_json::from_slice(body).map_err(|e| unreadable(e.to_string())),
+        Some(_) => Err(unreadable("expected a JSON object".to_owned())),
     }
-    serde_json::from_slice(body).map_err(|e| {
-        ServiceError::new(
-            "SerializationException",
-            format!("the request cannot be read: {e}"),
-        )
-    })
 }

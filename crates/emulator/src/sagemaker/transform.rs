@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::assemble::Output;
 use super::inputs::InputObject;
 use super::logs::LogStream;
+use super::processing::{Processing, ProcessingError};
 use super::settings::{Settings, Split};
 use super::split::{self, Cut, SplitError};
 use crate::config::EmptyObjects;
@@ -34,6 +35,7 @@ pub(crate) struct Worker {
     pub(crate) store: ObjectStore,
     pub(crate) container: Container,
     pub(crate) settings: Settings,
+    pub(crate) processing: Option<Processing>,
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) data_log: LogStream,
 }
@@ -65,6 +67,12 @@ impl FileFailure {
 impl From<SplitError> for FileFailure {
     fn from(error: SplitError) -> Self {
         Self::client(error.to_string())
+    }
+}
+
+impl From<ProcessingError> for FileFailure {
+    fn from(error: ProcessingError) -> Self {
+        Self::client(format!("ClientError: {error}"))
     }
 }
 
@@ -121,7 +129,7 @@ impl Worker {
         let reader = self.reader(file.into_std().await);
         let mut output = Output::create(path, &self.settings).await.map_err(disk)?;
         match (self.settings.split, self.settings.max_payload) {
-            (Split::Whole | Split::Lines, None) => {
+            (Split::Whole | Split::Lines, None) if self.processing.is_none() => {
                 self.send_chunked(reader, path, &mut output).await?;
             }
             _ => self.send_bodies(reader, &mut output).await?,
@@ -168,7 +176,7 @@ impl Worker {
                     output.push(&reply).await.map_err(disk)?;
                 }
                 Some(body) = next_body => match body? {
-                    Some((body, permit)) => replies.push_back(self.invoke(Payload::Bytes(body), permit)),
+                    Some((body, permit)) => replies.push_back(self.exchange(body, permit)),
                     None => more = false,
                 },
                 else => return Ok(()),
@@ -205,6 +213,21 @@ impl Worker {
             Some(body) => Ok(Some((body?, permit))),
             None => Ok(None),
         }
+    }
+
+    /// One body: filtered, sent, joined. The limit of the payload holds for the records before the
+    /// filter.
+    async fn exchange(
+        &self,
+        body: Bytes,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Bytes, FileFailure> {
+        let Some(processing) = &self.processing else {
+            return self.invoke(Payload::Bytes(body), permit).await;
+        };
+        let request = processing.request(&body)?;
+        let reply = self.invoke(Payload::Bytes(request.into()), permit).await?;
+        Ok(processing.reply(&body, &reply)?.into())
     }
 
     /// Without a limit on the payload the whole object is one request, streamed from disk so that a

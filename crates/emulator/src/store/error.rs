@@ -97,6 +97,9 @@ pub enum StoreError {
         /// As computed, base64.
         found: String,
     },
+    /// A value outside of what its parameter may be.
+    #[error("{0}")]
+    InvalidArgument(&'static str),
     /// A request that cannot be right in any state.
     #[error("{0}")]
     InvalidRequest(String),

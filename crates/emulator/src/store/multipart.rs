@@ -119,7 +119,7 @@ impl ObjectStore {
         let upload = self.find_upload(bucket, key, id)?;
         if !(1..=MAX_PART_NUMBER).contains(&number) {
             let text = "Part number must be an integer between 1 and 10000, inclusive";
-            return Err(StoreError::InvalidRequest(text.to_owned()));
+            return Err(StoreError::InvalidArgument(text));
         }
         check_part_algorithms(&upload.info.request, algorithms)?;
         let mut wanted = vec![upload.info.request.effective_algorithm()];

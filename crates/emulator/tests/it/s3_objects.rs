@@ -254,10 +254,8 @@ async fn what_is_not_there_is_named() {
 #[tokio::test]
 async fn buckets_come_and_go() {
     let (_emulator, s3) = Emulator::with_bucket().await;
-    assert_eq!(
-        refusal(s3.create_bucket().bucket("bucket").send().await),
-        (409, "BucketAlreadyOwnedByYou".to_owned())
-    );
+    // In us-east-1 alone, one's own bucket can be created again.
+    s3.create_bucket().bucket("bucket").send().await.unwrap();
     assert_eq!(
         refusal(s3.create_bucket().bucket("b..ad").send().await).1,
         "InvalidBucketName"

@@ -15,7 +15,15 @@ pub(super) fn check(view: &mut View<'_>) {
         payload_product(view);
         shard_size(view);
         media_types(view);
-    } else if view.text("shards.format") == Some("csv.snappy") {
+        return;
+    }
+    if view.text("shards.null").is_some_and(|null| !null.is_empty()) {
+        let message = "`shards.null` is for what a model reads; without `transform` cells stay as \
+                       they were read"
+            .to_owned();
+        view.problem("shards.null", code::CONFLICT, message, "leave it out");
+    }
+    if view.text("shards.format") == Some("csv.snappy") {
         let message = "`shards.format`: `csv.snappy` (Hadoop framing) is not written".to_owned();
         let help = "use `csv.sz` (Snappy framing format)";
         view.problem("shards.format", code::BAD_VALUE, message, help);

@@ -1,5 +1,6 @@
 //! The assemble stage: predictions beside the rows that they belong to, in input order.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gristmill_cloud::{Expected, S3Uri};
@@ -14,13 +15,16 @@ use crate::disk;
 use crate::entry::{Entry, PartRecord};
 use crate::error::RunError;
 use crate::event::Stage;
-use crate::inventory::blocking;
+use crate::folder::make_folder;
+use crate::inventory::{blocking, hash_file};
+use crate::remote::short;
 use crate::session::Session;
 use crate::stages::cut::interrupted_or;
 use crate::stages::fetch::fetch;
 use crate::stages::score::local_output;
 use crate::stages::source::column_type;
 use crate::stages::upload::in_folder;
+use crate::words::counted;
 
 /// Joins all shards' predictions, or finds that an earlier attempt did and that its files are still
 /// here. Returns the seconds it took.
@@ -30,18 +34,17 @@ use crate::stages::upload::in_folder;
 pub(crate) async fn run(
     session: &Arc<Session>,
     spec: &Assemble,
-    fingerprint: &str,
-    shards_fingerprint: &str,
+    prints: &Prints,
 ) -> Result<f64, RunError> {
     let done = session
         .state(|s| s.assembled.clone())
-        .filter(|a| a.fingerprint == fingerprint);
+        .filter(|a| a.fingerprint == prints.assemble);
     if let Some(done) = done
-        && done.parts.iter().all(|p| is_here(session, p))
+        && done.parts.iter().all(|p| is_here(session, &prints.assemble, p))
     {
         session.reused(
             Stage::Assemble,
-            format!("{} rows were joined before", done.rows),
+            format!("{} were joined before", counted(done.rows, "row")),
         );
         return Ok(0.0);
     }
@@ -57,8 +60,8 @@ pub(crate) async fn run(
         .map(|s| s.sidecar_bytes.saturating_mul(2))
         .sum();
     disk::require(session.folder.root(), needed, "assembling the output")?;
-    fetch_missing(session, &shards, shards_fingerprint).await?;
-    let parts = join(session, spec, &shards).await?;
+    fetch_missing(session, &shards, prints).await?;
+    let parts = join(session, spec, &shards, prints).await?;
     let total: u64 = parts.iter().map(|p| p.rows).sum();
     if rows.is_some_and(|rows| rows != total) {
         return Err(RunError::bug(format!(
@@ -68,34 +71,48 @@ pub(crate) async fn run(
     }
     let count = parts.len();
     session.record(&Entry::Assembled {
-        fingerprint: fingerprint.to_owned(),
+        fingerprint: prints.assemble.clone(),
         parts,
         rows: total,
     })?;
-    Ok(clock.finish(format!("{total} rows in {count} files")))
+    Ok(clock.finish(format!("{} in {}", counted(total, "row"), counted(count as u64, "file"))))
+}
+
+/// The fingerprints of the stages that the output is made from.
+pub(crate) struct Prints {
+    pub(crate) shards: String,
+    pub(crate) transform: String,
+    pub(crate) assemble: String,
 }
 
 /// Whether a part is on this machine, whole. Content was synced before its name appeared.
-fn is_here(session: &Session, part: &PartRecord) -> bool {
-    std::fs::metadata(session.folder.parts().join(&part.name)).is_ok_and(|m| m.len() == part.bytes)
+fn is_here(session: &Session, fingerprint: &str, part: &PartRecord) -> bool {
+    let path = parts_folder(session, fingerprint).join(&part.name);
+    std::fs::metadata(path).is_ok_and(|m| m.len() == part.bytes)
+}
+
+/// Where the parts of one fingerprint are put before they are published.
+pub(crate) fn parts_folder(session: &Session, fingerprint: &str) -> PathBuf {
+    session.folder.parts().join(short(fingerprint))
 }
 
 /// Sidecars and answers that another machine, or a cleaned disk, does not have.
 async fn fetch_missing(
     session: &Session,
     shards: &[SealedShard],
-    fingerprint: &str,
+    prints: &Prints,
 ) -> Result<(), RunError> {
     let remote = session.remote()?;
     for shard in shards {
         let sidecar = session.folder.shards().join(file_name(&shard.sidecar_path));
-        if !sidecar.exists() {
-            let uri = in_folder(&remote.sidecars(fingerprint), &shard.sidecar_path)?;
+        if !is_sound(&sidecar, &shard.sidecar_sha256).await? {
+            let uri = in_folder(&remote.sidecars(&prints.shards), &shard.sidecar_path)?;
             fetch(session, &uri, &sidecar, None).await?;
         }
-        let output = local_output(session, shard);
+        let output = local_output(session, &prints.transform, shard);
         if !output.exists() {
-            let known = session.state(|s| s.outputs.get(&shard.index).cloned());
+            let key = (prints.transform.clone(), shard.index);
+            let known = session.state(|s| s.outputs.get(&key).cloned());
             let known =
                 known.ok_or_else(|| RunError::bug(format!("{} has no output", shard.name)))?;
             let expected = Expected {
@@ -104,13 +121,26 @@ async fn fetch_missing(
                 checksum: None,
             };
             let uri = S3Uri::parse(&known.uri)?;
+            if let Some(folder) = output.parent() {
+                make_folder(folder)?;
+            }
             fetch(session, &uri, &output, Some(expected)).await?;
         }
     }
     Ok(())
 }
 
-fn file_name(path: &std::path::Path) -> std::ffi::OsString {
+/// Whether a file is there with this SHA-256: one that was cut short, or made from another
+/// selection of columns, is fetched again.
+async fn is_sound(path: &Path, sha256: &str) -> Result<bool, RunError> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    let (path, expected) = (path.to_owned(), format!("sha256:{sha256}"));
+    blocking(move || Ok(hash_file(&path)? == expected)).await
+}
+
+fn file_name(path: &Path) -> std::ffi::OsString {
     path.file_name()
         .map(std::ffi::OsStr::to_owned)
         .unwrap_or_default()
@@ -120,6 +150,7 @@ async fn join(
     session: &Arc<Session>,
     spec: &Assemble,
     shards: &[SealedShard],
+    prints: &Prints,
 ) -> Result<Vec<PartRecord>, RunError> {
     let outputs: Vec<ShardOutput> = shards
         .iter()
@@ -128,7 +159,7 @@ async fn join(
             name: s.name.clone(),
             sidecar: session.folder.shards().join(file_name(&s.sidecar_path)),
             sidecar_sha256: s.sidecar_sha256.clone(),
-            predictions: local_output(session, s),
+            predictions: local_output(session, &prints.transform, s),
             rows: s.rows,
         })
         .collect();
@@ -143,8 +174,9 @@ async fn join(
         },
     };
     let (inner, rows_per_part) = (Arc::clone(session), spec.max_rows);
+    let folder = parts_folder(session, &prints.assemble);
+    make_folder(&folder)?;
     blocking(move || {
-        let folder = inner.folder.parts();
         let job = AssembleJob {
             shards: &outputs,
             columns: &columns,

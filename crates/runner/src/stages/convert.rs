@@ -13,9 +13,10 @@ use crate::event::Stage;
 use crate::inventory::blocking;
 use crate::pipeline::Ready;
 use crate::session::Session;
-use crate::stages::assemble::part_record;
+use crate::stages::assemble::{part_record, parts_folder};
 use crate::stages::cut::interrupted_or;
 use crate::target::Target;
+use crate::words::counted;
 
 /// The fingerprint under which the files of such a pipeline are recorded.
 pub(crate) fn fingerprint(ready: &Ready) -> String {
@@ -40,7 +41,7 @@ pub(crate) async fn run(
         && (done
             .parts
             .iter()
-            .all(|p| session.folder.parts().join(&p.name).exists())
+            .all(|p| parts_folder(session, &print).join(&p.name).exists())
             || session.state(|s| s.published.is_some()))
     {
         session.reused(
@@ -73,7 +74,7 @@ pub(crate) async fn run(
         rows_accepted: done.rows,
         quarantined,
     })?;
-    let summary = format!("{} rows in {} files", done.rows, done.files.len());
+    let summary = format!("{} in {}", counted(done.rows, "row"), counted(done.files.len() as u64, "file"));
     let parts = done.files.into_iter().map(part_record).collect();
     session.record(&Entry::Assembled {
         fingerprint: print,
@@ -85,7 +86,7 @@ pub(crate) async fn run(
 
 fn job(session: &Session, ready: &Ready, target: &Target) -> ConvertJob {
     let plan = &ready.plan;
-    let parts = session.folder.parts();
+    let parts = parts_folder(session, &fingerprint(ready));
     let output = match target {
         Target::File(path) => Files::File(parts.join(path.file_name().unwrap_or_default())),
         Target::S3(_) | Target::Folder(_) => Files::Folder(parts),

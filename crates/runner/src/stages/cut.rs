@@ -19,6 +19,7 @@ use crate::event::Stage;
 use crate::inventory::blocking;
 use crate::session::Session;
 use crate::stages::upload;
+use crate::words::{counted, grouped};
 
 /// Sealed shards that may wait for their upload before the cutter waits too.
 pub(crate) const SHARDS_IN_FLIGHT: usize = 4;
@@ -46,7 +47,7 @@ pub(crate) async fn run(session: &Arc<Session>, plan: &Plan, job: CutJob) -> Res
         });
         session.reused(
             Stage::Shards,
-            format!("{rows} rows in {shards} shards were uploaded before"),
+            format!("{} in {} were uploaded before", counted(rows, "row"), counted(u64::from(shards), "shard")),
         );
         return Ok(0.0);
     }
@@ -66,9 +67,12 @@ pub(crate) async fn run(session: &Arc<Session>, plan: &Plan, job: CutJob) -> Res
     let totals = cut_and_upload(session, plan, job).await?;
     session.record(&sealed_entry(&totals, &fingerprint))?;
     session.mirror().await?;
+    let (rows, shards) = (totals.rows_accepted, u64::from(totals.shards));
     Ok(clock.finish(format!(
-        "{} rows in {} shards, {} bytes",
-        totals.rows_accepted, totals.shards, totals.bytes
+        "{} in {}, {} bytes",
+        counted(rows, "row"),
+        counted(shards, "shard"),
+        grouped(totals.bytes)
     )))
 }
 
@@ -136,32 +140,39 @@ async fn cut(
             quarantine: &quarantine,
         };
         let progress = session.progress(Stage::Shards);
+        // The cutter knows errors of data only; one of the ledger goes around it.
+        let mut refused = None;
         let totals = write_shards(
             &shard_job,
-            &mut |shard| hand_over(&session, &sender, shard),
+            &mut |shard| {
+                hand_over(&session, &sender, shard).map_err(|e| {
+                    refused = e;
+                    TabularError::Cancelled
+                })
+            },
             &progress,
         );
-        totals.map_err(|e| interrupted_or(&session, e))
+        totals.map_err(|e| refused.unwrap_or_else(|| interrupted_or(&session, e)))
     })
     .await
 }
 
+/// Notes a shard and gives it to the uploads. The error is the ledger's; without one, the uploads
+/// have ended, which says why.
 fn hand_over(
     session: &Session,
     sender: &mpsc::Sender<SealedShard>,
     shard: SealedShard,
-) -> Result<(), TabularError> {
+) -> Result<(), Option<RunError>> {
     let known = session.state(|s| s.shards.get(&shard.index) == Some(&shard));
     if !known {
         session
             .record(&Entry::ShardSealed {
                 shard: shard.clone(),
             })
-            .map_err(|e| TabularError::Internal(e.to_string()))?;
+            .map_err(Some)?;
     }
-    sender
-        .blocking_send(shard)
-        .map_err(|_| TabularError::Cancelled)
+    sender.blocking_send(shard).map_err(|_| None)
 }
 
 /// A pass that was told to end gives the reason of whoever told it.

@@ -5,6 +5,7 @@ pub(crate) mod assemble;
 pub(crate) mod convert;
 pub(crate) mod cut;
 pub(crate) mod fetch;
+pub(crate) mod plain_copy;
 pub(crate) mod publish;
 pub(crate) mod score;
 pub(crate) mod source;

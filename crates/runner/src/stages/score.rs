@@ -3,7 +3,7 @@
 //! A job's status proves nothing about rows: after each job its outputs are listed, matched by base
 //! name, fetched and counted. What does not agree is not there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,18 +11,26 @@ use gristmill_cloud::{CreateTransformJob, Expected, JobStatus, ObjectMeta, PutOp
 use gristmill_plan::{JobInput, Plan, RunFacts, launch};
 use gristmill_tabular::SealedShard;
 use gristmill_tabular::predictions::Predictions;
+use tokio::task::JoinSet;
 
 use crate::entry::Entry;
 use crate::error::RunError;
 use crate::event::{Level, Stage};
 use crate::exit_code::ExitCode;
+use crate::folder::make_folder;
 use crate::inventory::blocking;
+use crate::local_services;
+use crate::remote::short;
 use crate::session::Session;
+use crate::state::Launched;
+use crate::words::counted;
 use crate::stages::fetch::fetch;
 use crate::stages::watch::{self, Ended};
 
 /// Jobs that one attempt creates at most, when the service itself fails.
 const JOBS_AN_ATTEMPT: u32 = 3;
+/// Outputs that are fetched at the same time.
+const OUTPUTS_AT_ONCE: usize = 8;
 /// Objects that are listed under a job's prefix at most.
 const MAX_OUTPUTS: usize = 200_000;
 /// What the service's own failures begin with: a new job may succeed where this one did not.
@@ -55,7 +63,7 @@ pub(crate) async fn run(
         let shards = session.state(|s| s.shards.len());
         session.reused(
             Stage::Transform,
-            format!("all {shards} shards were scored before"),
+            format!("{} were scored before", counted(shards as u64, "shard")),
         );
         return Ok(0.0);
     }
@@ -71,12 +79,7 @@ pub(crate) async fn run(
         if let Some((ended, defects)) = &last
             && !(is_service_failure(ended) && jobs < JOBS_AN_ATTEMPT)
         {
-            return Err(failure(
-                ended,
-                defects,
-                &missing,
-                session.state(|s| s.shards.len()),
-            ));
+            return Err(failure(session, ended, defects, &missing));
         }
         jobs += 1;
         last = Some(next_job(session, plan, job, &missing).await?);
@@ -88,61 +91,71 @@ pub(crate) async fn run(
         )
     });
     session.mirror().await?;
-    Ok(clock.finish(format!("{rows} rows in {shards} shards")))
+    Ok(clock.finish(format!("{} in {}", counted(rows, "row"), counted(shards as u64, "shard"))))
 }
 
 /// Shards without a verified output of this fingerprint.
 fn missing(session: &Session, job: &ScoreJob) -> Vec<SealedShard> {
     session.state(|s| {
-        let current = s
-            .launches
-            .last()
-            .is_some_and(|l| l.fingerprint == job.fingerprint);
-        s.shards
-            .values()
-            .filter(|x| !current || !s.outputs.contains_key(&x.index))
-            .cloned()
-            .collect()
+        let unscored = |x: &&SealedShard| !s.is_scored(&job.fingerprint, x.index);
+        s.shards.values().filter(unscored).cloned().collect()
     })
 }
 
-/// Goes on with the job of an earlier attempt, if there is one. One that had ended before is only
-/// looked through again: that it failed then does not make this attempt fail.
+/// Goes on with the job of an earlier attempt, if there is one. One that had ended or was stopped
+/// before is only looked through again: that it failed then does not make this attempt fail. One
+/// that the service does not know was never created; [`next_job`] makes a new request for it.
 async fn take_up(
     session: &Arc<Session>,
     job: &ScoreJob,
 ) -> Result<Option<(Ended, Vec<Defect>)>, RunError> {
-    let last = session.state(|s| {
-        s.launches
-            .last()
-            .filter(|l| l.fingerprint == job.fingerprint)
-            .cloned()
-    });
-    let Some(launched) = last else {
+    warn_of_others(session, job);
+    let Some(launched) = session.state(|s| s.last_launch(&job.fingerprint).cloned()) else {
         return Ok(None);
     };
     if launched.ended.is_some() {
-        collect(session, &launched.output, &missing(session, job)).await?;
+        collect(session, job, &launched.output, &missing(session, job)).await?;
         return Ok(None);
     }
-    let request: CreateTransformJob =
-        serde_json::from_value(launched.request.clone()).map_err(|e| {
-            RunError::damaged(format!(
-                "the ledger's request of job {}: {e}",
-                launched.name()
-            ))
-        })?;
-    if launched.arn.is_none() {
-        watch::create_or_adopt(session, &request).await?;
-    } else {
+    if launched.arn.is_none() && !watch::adopt_if_created(session, &launched).await? {
+        return Ok(None);
+    }
+    session.note(
+        Level::Info,
+        format!("going on with job {}", launched.name()),
+    );
+    let stopped = watch::is_stopped(session, launched.name()).await?;
+    let ended = watch::until_ended(session, launched.name(), false).await?;
+    let defects = collect(session, job, &launched.output, &missing(session, job)).await?;
+    Ok((!stopped).then_some((ended, defects)))
+}
+
+/// A job under other settings may still run, and cost money.
+fn warn_of_others(session: &Session, job: &ScoreJob) {
+    let running = session.state(|s| {
+        let other = |l: &&Launched| {
+            l.fingerprint != job.fingerprint && l.arn.is_some() && l.ended.is_none()
+        };
+        s.launches.iter().find(other).map(|l| l.name().to_owned())
+    });
+    if let Some(name) = running {
         session.note(
-            Level::Info,
-            format!("going on with job {}", launched.name()),
+            Level::Warn,
+            format!("job {name} was created under other settings and may still run; it is left alone"),
         );
     }
-    let ended = watch::until_ended(session, launched.name()).await?;
-    let defects = collect(session, &launched.output, &missing(session, job)).await?;
-    Ok(Some((ended, defects)))
+}
+
+/// The number of the next job attempt: that of an announced job which the service never knew, else
+/// a new one.
+fn next_attempt(session: &Session, job: &ScoreJob) -> u32 {
+    session.state(|s| {
+        let unknown = s
+            .last_launch(&job.fingerprint)
+            .filter(|l| l.arn.is_none());
+        let most = s.launches.iter().map(|l| l.attempt).max().unwrap_or(0);
+        unknown.map_or(most + 1, |l| l.attempt)
+    })
 }
 
 async fn next_job(
@@ -151,7 +164,7 @@ async fn next_job(
     job: &ScoreJob,
     missing: &[SealedShard],
 ) -> Result<(Ended, Vec<Defect>), RunError> {
-    let attempt = session.state(|s| s.launches.iter().map(|l| l.attempt).max().unwrap_or(0)) + 1;
+    let attempt = next_attempt(session, job);
     let request = request(session, plan, job, missing, attempt).await?;
     let output = request.transform_output.s3_output_path.clone();
     session.record(&Entry::Launching {
@@ -163,8 +176,8 @@ async fn next_job(
     })?;
     session.mirror().await?;
     watch::create_or_adopt(session, &request).await?;
-    let ended = watch::until_ended(session, &request.transform_job_name).await?;
-    let defects = collect(session, &output, missing).await?;
+    let ended = watch::until_ended(session, &request.transform_job_name, true).await?;
+    let defects = collect(session, job, &output, missing).await?;
     Ok((ended, defects))
 }
 
@@ -218,10 +231,11 @@ async fn request(
         .map_err(|e| RunError::bug(format!("the request does not fit the client: {e}")))
 }
 
-/// Fetches and counts the outputs of `shards` under a job's prefix; records those that agree and
-/// gives the others.
+/// Fetches and counts the outputs of `shards` under a job's prefix, a few at a time; records those
+/// that agree and gives the others, by name.
 async fn collect(
     session: &Arc<Session>,
+    job: &ScoreJob,
     output: &str,
     shards: &[SealedShard],
 ) -> Result<Vec<Defect>, RunError> {
@@ -231,31 +245,60 @@ async fn collect(
         .cancel
         .guard(store.list(&prefix, MAX_OUTPUTS))
         .await?;
-    let by_name = by_base_name(session, listed);
+    let mut by_name = by_base_name(session, listed);
     let mut defects = Vec::new();
+    let mut running = JoinSet::new();
     for shard in shards {
-        match by_name
-            .get(&format!("{}.out", shard.name))
-            .map(Vec::as_slice)
-        {
-            None | Some([]) => defects.push(Defect {
-                shard: shard.name.clone(),
-                what: "no output".into(),
-            }),
-            Some([object]) => {
-                let uri = S3Uri {
-                    bucket: prefix.bucket.clone(),
-                    key: object.key.clone(),
-                };
-                defects.extend(verify(session, shard, uri, object).await?);
-            }
-            Some(several) => defects.push(Defect {
-                shard: shard.name.clone(),
-                what: format!("{} objects claim to be its output", several.len()),
-            }),
+        let found = by_name.remove(&output_name(shard)).unwrap_or_default();
+        let [object] = found.as_slice() else {
+            defects.push(not_one(shard, found.len()));
+            continue;
+        };
+        if running.len() >= OUTPUTS_AT_ONCE {
+            defects.extend(joined(running.join_next().await)?);
         }
+        let uri = prefix.with_key(&object.key);
+        running.spawn(verify(
+            Arc::clone(session),
+            job.fingerprint.clone(),
+            shard.clone(),
+            uri,
+            object.clone(),
+        ));
     }
+    while let Some(done) = running.join_next().await {
+        defects.extend(joined(Some(done))?);
+    }
+    defects.sort_by(|a, b| a.shard.cmp(&b.shard));
     Ok(defects)
+}
+
+type Verified = Result<Option<Defect>, RunError>;
+
+fn joined(done: Option<Result<Verified, tokio::task::JoinError>>) -> Verified {
+    match done {
+        None => Ok(None),
+        Some(Ok(result)) => result,
+        Some(Err(e)) => Err(RunError::bug(format!(
+            "a download ended without an answer: {e}"
+        ))),
+    }
+}
+
+fn not_one(shard: &SealedShard, found: usize) -> Defect {
+    let what = match found {
+        0 => "no output".to_owned(),
+        n => format!("{n} objects claim to be its output"),
+    };
+    Defect {
+        shard: shard.name.clone(),
+        what,
+    }
+}
+
+/// The base name of a shard's output.
+fn output_name(shard: &SealedShard) -> String {
+    format!("{}.out", shard.name)
 }
 
 /// Outputs are found by their base name, since where the service puts those of nested keys is
@@ -266,10 +309,8 @@ fn by_base_name(session: &Session, listed: Vec<ObjectMeta>) -> BTreeMap<String, 
         let name = object.key.rsplit('/').next().unwrap_or_default().to_owned();
         by_name.entry(name).or_default().push(object);
     }
-    let known = |name: &str| {
-        session.state(|s| s.shards.values().any(|x| name == format!("{}.out", x.name)))
-    };
-    for name in by_name.keys().filter(|n| !known(n)) {
+    let known: HashSet<String> = session.state(|s| s.shards.values().map(output_name).collect());
+    for name in by_name.keys().filter(|n| !known.contains(*n)) {
         session.note(
             Level::Warn,
             format!("{name:?} lies among the job's outputs and belongs to no shard: left alone"),
@@ -278,19 +319,28 @@ fn by_base_name(session: &Session, listed: Vec<ObjectMeta>) -> BTreeMap<String, 
     by_name
 }
 
-/// Where a shard's predictions are on this machine.
-pub(crate) fn local_output(session: &Session, shard: &SealedShard) -> std::path::PathBuf {
-    session.folder.outputs().join(format!("{}.out", shard.name))
+/// Where a shard's predictions under these settings are on this machine.
+pub(crate) fn local_output(
+    session: &Session,
+    fingerprint: &str,
+    shard: &SealedShard,
+) -> std::path::PathBuf {
+    let folder = session.folder.outputs().join(short(fingerprint));
+    folder.join(output_name(shard))
 }
 
 async fn verify(
-    session: &Arc<Session>,
-    shard: &SealedShard,
+    session: Arc<Session>,
+    fingerprint: String,
+    shard: SealedShard,
     uri: S3Uri,
-    object: &ObjectMeta,
-) -> Result<Option<Defect>, RunError> {
-    let path = local_output(session, shard);
-    fetch(session, &uri, &path, Some(Expected::from(object))).await?;
+    object: ObjectMeta,
+) -> Verified {
+    let path = local_output(&session, &fingerprint, &shard);
+    if let Some(folder) = path.parent() {
+        make_folder(folder)?;
+    }
+    fetch(&session, &uri, &path, Some(Expected::from(&object))).await?;
     let (name, counted) = (shard.name.clone(), path.clone());
     let rows = blocking(move || Ok(Predictions::open(&counted, &name)?.count_to_end()?)).await?;
     if rows != shard.rows {
@@ -298,12 +348,13 @@ async fn verify(
         // Nothing may take it for the shard's answer later.
         std::fs::remove_file(&path).map_err(|e| RunError::io("remove", &path, e))?;
         return Ok(Some(Defect {
-            shard: shard.name.clone(),
+            shard: shard.name,
             what,
         }));
     }
     session.record(&Entry::OutputVerified {
         index: shard.index,
+        fingerprint,
         uri: uri.to_string(),
         etag: object.etag.clone(),
         size: object.size,
@@ -321,24 +372,27 @@ fn is_service_failure(ended: &Ended) -> bool {
             .is_some_and(|r| r.starts_with(SERVICE_FAILURE))
 }
 
-fn failure(ended: &Ended, defects: &[Defect], missing: &[SealedShard], all: usize) -> RunError {
+fn failure(
+    session: &Session,
+    ended: &Ended,
+    defects: &[Defect],
+    missing: &[SealedShard],
+) -> RunError {
+    const SHOWN: usize = 3;
+    let all = session.state(|s| s.shards.len());
     let reason = ended
         .reason
         .as_deref()
         .map(|r| format!(": {}", printable(r)))
         .unwrap_or_default();
-    let first: Vec<String> = defects
-        .iter()
-        .take(3)
-        .map(|d| format!("{}: {}", d.shard, d.what))
-        .collect();
-    let more = if defects.len() > 3 {
-        format!(" and {} more", defects.len() - 3)
-    } else {
-        String::new()
+    let each = defects.iter().map(|d| format!("{}: {}", d.shard, d.what));
+    let first: Vec<String> = each.take(SHOWN).collect();
+    let more = match defects.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
     };
     let message = format!(
-        "job {} ended as {}{reason}. {} of {all} shards have no usable output ({}{more}). Nothing was published",
+        "job {} ended as {}{reason}. {} of {all} shards without a usable output ({}{more}). Nothing was published",
         ended.name,
         watch::status_name(&ended.status),
         missing.len(),
@@ -349,10 +403,23 @@ fn failure(ended: &Ended, defects: &[Defect], missing: &[SealedShard], all: usiz
     } else {
         ExitCode::Model
     };
-    RunError::new(exit, message).with_help(
-        "the job's log says what the container answered; once the cause is mended, the same command \
-         scores only the shards that are missing",
-    )
+    RunError::new(exit, message).with_help(where_to_look(session, &ended.name))
+}
+
+/// Where the cause is to be found; on this machine, the cause itself.
+fn where_to_look(session: &Session, job: &str) -> String {
+    let then = "once the cause is mended, the same command scores only the shards that are missing";
+    if !session.local {
+        return format!(
+            "the job's log (CloudWatch /aws/sagemaker/TransformJobs, streams that begin with the \
+             job's name) says what the container answered; {then}"
+        );
+    }
+    let folder = local_services::folder(session.work.root());
+    let lines = local_services::job_log(&folder, job);
+    let said: String = lines.iter().map(|l| format!("\n    {}", printable(l))).collect();
+    let place = folder.join("sagemaker/logs").join(job);
+    format!("{then}. The job's log, in {}:{said}", place.display())
 }
 
 /// The service's text on one line, without control characters.

@@ -16,6 +16,7 @@ use crate::event::Stage;
 use crate::inventory::blocking;
 use crate::session::Session;
 use crate::stages::cut::interrupted_or;
+use crate::words::{counted, grouped};
 
 /// The options of both passes.
 #[must_use]
@@ -108,10 +109,10 @@ pub(crate) async fn run(
     .await?;
     let bad: u64 = found.bad.values().sum();
     let summary = format!(
-        "{} rows, {} bad, {} columns",
-        found.rows_source,
-        bad,
-        found.schema.columns.len()
+        "{}, {} bad, {}",
+        counted(found.rows_source, "row"),
+        grouped(bad),
+        counted(found.schema.columns.len() as u64, "column")
     );
     session.record(&Entry::Scanned {
         schema: found.schema,

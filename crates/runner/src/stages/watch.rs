@@ -10,6 +10,7 @@ use crate::error::RunError;
 use crate::event::{Event, Level};
 use crate::exit_code::ExitCode;
 use crate::session::Session;
+use crate::state::Launched;
 
 /// Against the service: its Describe calls are throttled at about two a second for an account.
 const POLL_FIRST: Duration = Duration::from_secs(10);
@@ -60,6 +61,33 @@ pub(crate) async fn create_or_adopt(
     session.mirror().await
 }
 
+/// Looks whether a job that was announced, and whose creation was not confirmed, is there; if so,
+/// it is taken up.
+///
+/// # Errors
+/// `Exists`, when a job of that name was created from another request; the service's.
+pub(crate) async fn adopt_if_created(
+    session: &Session,
+    launched: &Launched,
+) -> Result<bool, RunError> {
+    let transforms = transforms(session)?;
+    let name = launched.name();
+    let info = session.cancel.guard(transforms.describe_job(name)).await?;
+    if info.is_none() {
+        return Ok(false);
+    }
+    let request: CreateTransformJob = serde_json::from_value(launched.request.clone())
+        .map_err(|e| RunError::damaged(format!("the ledger's request of job {name}: {e}")))?;
+    let arn = adopt(session, &transforms, &request).await?;
+    session.record(&Entry::JobCreated {
+        name: name.to_owned(),
+        arn,
+        adopted: true,
+    })?;
+    session.mirror().await?;
+    Ok(true)
+}
+
 async fn adopt(
     session: &Session,
     transforms: &Transforms,
@@ -95,11 +123,30 @@ fn is_ours(info: &JobInfo, request: &CreateTransformJob) -> bool {
         && info.s3_output_path == request.transform_output.s3_output_path
 }
 
-/// Waits until the job has ended, and records how.
+/// Whether somebody has stopped the job already: an interrupted attempt with `on_interrupt: stop`,
+/// or a person.
+///
+/// # Errors
+/// The interruption; the service's.
+pub(crate) async fn is_stopped(session: &Session, name: &str) -> Result<bool, RunError> {
+    let info = describe(session, &transforms(session)?, name).await?;
+    Ok(matches!(
+        info.status,
+        JobStatus::Stopping | JobStatus::Stopped
+    ))
+}
+
+/// Waits until the job has ended, and records how. `created_now`: by this attempt, so that our own
+/// steady clock knows its age; a wall clock that is wrong must not stop a healthy job.
 ///
 /// # Errors
 /// `Timeout` after `job_timeout` (the job is stopped then); the interruption; the service's.
-pub(crate) async fn until_ended(session: &Session, name: &str) -> Result<Ended, RunError> {
+pub(crate) async fn until_ended(
+    session: &Session,
+    name: &str,
+    created_now: bool,
+) -> Result<Ended, RunError> {
+    let begun = std::time::Instant::now();
     let transforms = transforms(session)?;
     let limit = session.spec.transform.as_ref().and_then(|t| t.job_timeout);
     let mut pause = if session.local {
@@ -114,7 +161,8 @@ pub(crate) async fn until_ended(session: &Session, name: &str) -> Result<Ended, 
         if info.status.is_terminal() {
             return ended(session, info).await;
         }
-        if limit.is_some_and(|limit| age(&info) >= limit) {
+        let late = |limit| age(&info) >= limit && (!created_now || begun.elapsed().as_secs() >= limit);
+        if limit.is_some_and(late) {
             return Err(stop_late(session, &transforms, name, limit.unwrap_or_default()).await);
         }
         wait(session, &transforms, name, pause).await?;

@@ -162,6 +162,25 @@ proptest! {
             prop_assert!(sizes[..sizes.len() - 1].iter().all(|&n| n == group));
         }
     }
+
+    #[test]
+    fn long_rows_end_row_groups_early_wherever_batches_end(
+        rows in 1usize..2000, seed in 1i64..1_000_000, limit in 1usize..60_000,
+        sizes in proptest::collection::vec(1usize..700, 1..5),
+    ) {
+        let table = table(rows, seed, 5);
+        let limited = ParquetOptions { row_group_bytes: limit, ..options(1000, 1) };
+        let (bytes, _) = write(&cut(&table, &sizes), limited.clone());
+        let (whole, _) = write(std::slice::from_ref(&table), limited);
+        prop_assert!(bytes == whole, "batch sizes show in the bytes");
+        let (back, metadata) = read(&bytes);
+        prop_assert_eq!(back, table);
+        for group in metadata.row_groups() {
+            // Fixed widths alone are 41 bytes a row; a block beyond the limit is an eighth of it.
+            let most = (limit + limit / 8) / 41 + 1;
+            prop_assert!(group.num_rows() as usize <= most.min(1000), "{} rows", group.num_rows());
+        }
+    }
 }
 
 #[test]

@@ -29,7 +29,10 @@ async fn requests_are_refused_in_the_service_s_words() {
     insta::assert_snapshot!(refusal(e, json!({ "TransformInput": { "DataSource": { "S3DataSource": { "S3Uri": "bucket/in" } } } })).await, @"ValidationException: 1 validation error detected: Value 'bucket/in' at 'transformInput.dataSource.s3DataSource.s3Uri' failed to satisfy constraint: Member must satisfy regular expression pattern: ^(https|s3)://([^/]+)/?(.*)$");
     insta::assert_snapshot!(refusal(e, json!({ "DataProcessing": { "InputFilter": "$[1:]" }, "TransformOutput": { "Accept": "application/json" } })).await, @"ValidationException: With DataProcessing, Accept must equal ContentType, but they were 'application/json' and 'text/csv'");
     insta::assert_snapshot!(refusal(e, json!({ "DataProcessing": { "JoinSource": "Input" }, "TransformOutput": { "AssembleWith": "None" } })).await, @"ValidationException: With DataProcessing, AssembleWith must equal SplitType, but they were None and Line");
-    insta::assert_snapshot!(refusal(e, json!({ "DataProcessing": { "InputFilter": "$[1:]" } })).await, @"ValidationException: DataProcessing with a filter or a join is not supported by the gristmill emulator");
+    insta::assert_snapshot!(refusal(e, json!({ "DataProcessing": { "InputFilter": "$[1:]" }, "TransformInput": { "SplitType": "None" }, "TransformOutput": { "AssembleWith": "None" } })).await, @"ValidationException: With DataProcessing of text/csv, SplitType and AssembleWith must be Line, but they were None");
+    insta::assert_snapshot!(refusal(e, json!({ "DataProcessing": { "InputFilter": "$.a" }, "TransformInput": { "ContentType": "application/jsonlines" }, "TransformOutput": { "Accept": "application/jsonlines" } })).await, @"ValidationException: DataProcessing of application/jsonlines is not supported by the gristmill emulator");
+    insta::assert_snapshot!(refusal(e, json!({ "DataProcessing": { "JoinSource": "Input" }, "MaxPayloadInMB": 0 })).await, @"ValidationException: DataProcessing with MaxPayloadInMB 0 is not supported by the gristmill emulator");
+    insta::assert_snapshot!(refusal(e, json!({ "TransformInput": { "ContentType": "application/x-y" }, "TransformOutput": { "Accept": "application/x-y" }, "DataProcessing": { "JoinSource": "Input" } })).await, @"ValidationException: DataProcessing supports text/csv, application/json and application/jsonlines, but ContentType was 'application/x-y'");
     insta::assert_snapshot!(refusal(e, json!({ "TransformInput": { "SplitType": "RecordIO" } })).await, @"ValidationException: SplitType RecordIO is not supported by the gristmill emulator");
     let long = "x".repeat(64);
     let filter = refusal(e, json!({ "DataProcessing": { "OutputFilter": long } })).await;
@@ -47,6 +50,11 @@ async fn a_body_that_is_no_request_is_refused() {
         .await
         .unwrap_err();
     assert_eq!((error.status, error.code), (400, "SerializationException"));
+    // Fields have names: a list is not taken for them in their order.
+    for other in [json!(["j"]), json!("j"), json!(null)] {
+        let error = emulator.call("DescribeTransformJob", other).await;
+        assert_eq!(error.unwrap_err().code, "SerializationException");
+    }
     let error = emulator
         .call("CreateEndpoint", json!({}))
         .await
@@ -315,4 +323,31 @@ async fn logs_are_read_as_the_python_sdk_reads_them() {
     let end = emulator.call("GetLogEvents", request).await.unwrap();
     assert_eq!(end["events"], json!([]));
     assert_eq!(end["nextForwardToken"], page["nextForwardToken"]);
+}
+
+#[tokio::test]
+async fn models_are_refused_in_the_service_s_words() {
+    let emulator = Emulator::new().await;
+    let refused = async |change: serde_json::Value| {
+        let mut model = json!({
+            "ModelName": "m",
+            "ExecutionRoleArn": "arn:aws:iam::000000000000:role/service-role/r",
+            "PrimaryContainer": { "Image": "gristmill.local/onnx" },
+        });
+        for (key, value) in change.as_object().unwrap() {
+            model[key] = value.clone();
+        }
+        emulator
+            .call("CreateModel", model)
+            .await
+            .unwrap_err()
+            .message
+    };
+    insta::assert_snapshot!(refused(json!({ "ExecutionRoleArn": "role/r" })).await, @r"1 validation error detected: Value 'role/r' at 'executionRoleArn' failed to satisfy constraint: Member must satisfy regular expression pattern: ^arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+$");
+    insta::assert_snapshot!(refused(json!({ "PrimaryContainer": { "Image": "a b" } })).await, @r"1 validation error detected: Value 'a b' at 'primaryContainer.image' failed to satisfy constraint: Member must satisfy regular expression pattern: [\S]+");
+    insta::assert_snapshot!(refused(json!({ "PrimaryContainer": { "Image": "i", "ModelDataUrl": "/tmp/model" } })).await, @r"1 validation error detected: Value '/tmp/model' at 'primaryContainer.modelDataUrl' failed to satisfy constraint: Member must satisfy regular expression pattern: ^(https|s3)://([^/]+)/?(.*)$");
+    insta::assert_snapshot!(refused(json!({ "PrimaryContainer": { "Image": "i", "Environment": { "A-B": "" } } })).await, @r"1 validation error detected: Value 'A-B' at 'primaryContainer.environment' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z_][a-zA-Z0-9_]*");
+    let long = refused(json!({ "ModelName": "x".repeat(1 << 20) })).await;
+    assert!(long.len() < 4096, "{} bytes", long.len());
+    emulator.url_model("http://127.0.0.1:9").await;
 }

@@ -5,4 +5,5 @@ mod engine;
 mod fake;
 mod harness;
 mod processes;
+mod processing;
 mod splitting;
