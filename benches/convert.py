@@ -61,7 +61,8 @@ DIGEST = """
 import json, sys, duckdb
 table, columns = sys.argv[1], json.loads(sys.argv[2])
 quoted = lambda name: '"' + name.replace('"', '""') + '"'
-cells = [f"bit_xor(hash(row_at, TRY_CAST({quoted(name)} AS {kind})))" for name, kind in columns]
+# The outer hash ties the cell to its row: the inner one only joins the two by exclusive or.
+cells = [f"bit_xor(hash(hash(row_at, TRY_CAST({quoted(name)} AS {kind}))))" for name, kind in columns]
 counts = [f"count(TRY_CAST({quoted(name)} AS {kind}))" for name, kind in columns]
 duckdb.execute("SET TimeZone='UTC'")
 duckdb.execute("SET enable_progress_bar=false")

@@ -72,6 +72,27 @@ impl Printer {
         }
     }
 
+    /// Refuses a `--result-file` that cannot be written, before any work is done.
+    ///
+    /// # Errors
+    /// `Usage`, naming its folder.
+    pub(crate) fn check_result_file(&self) -> Result<(), RunError> {
+        let Some(path) = &self.result_file else {
+            return Ok(());
+        };
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+        if folder.is_none_or(Path::is_dir) && !path.is_dir() {
+            return Ok(());
+        }
+        Err(RunError::new(
+            ExitCode::Usage,
+            format!(
+                "--result-file {} cannot be written: its folder does not exist, or it is one",
+                path.display()
+            ),
+        ))
+    }
+
     /// Whether the answer is JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.output == OutputFormat::Json
@@ -98,6 +119,15 @@ impl Printer {
         error.exit
     }
 
+    /// As [`Printer::failure`], where the file is what is wrong.
+    pub(crate) fn failure_without_file(&self, error: &RunError) -> ExitCode {
+        self.explain(error);
+        if self.is_json() {
+            self.write_out(format!("{}\n", self.failed_value(error)).as_bytes());
+        }
+        error.exit
+    }
+
     /// The JSON forms of a usage error; the text was printed by the parser.
     pub(crate) fn usage_error(&self, message: &str) {
         self.failed_answer(&RunError::new(ExitCode::Usage, message).with_help("see --help"));
@@ -106,17 +136,21 @@ impl Printer {
     /// The JSON forms of a failure without a result of its own. For the verbs about runs it has all
     /// fields of one, so that a caller reads the same whatever went wrong.
     fn failed_answer(&self, error: &RunError) {
-        let mut result = RunResult::default();
-        result.fail(error);
-        let value = if self.about_runs {
-            json!(result)
-        } else {
-            json!({ "status": result.status, "exit": result.exit, "error": result.error })
-        };
+        let value = self.failed_value(error);
         if self.is_json() {
             self.write_out(format!("{value}\n").as_bytes());
         }
         self.write_result_file(&value);
+    }
+
+    fn failed_value(&self, error: &RunError) -> Value {
+        let mut result = RunResult::default();
+        result.fail(error);
+        if self.about_runs {
+            json!(result)
+        } else {
+            json!({ "status": result.status, "exit": result.exit, "error": result.error })
+        }
     }
 
     /// An error for people on standard error: the message, each problem with its place, the help.

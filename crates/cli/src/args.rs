@@ -7,13 +7,7 @@ use gristmill_runner::LocalMap;
 
 /// Batch data preparation and SageMaker transform jobs, every row accounted for.
 #[derive(Debug, Parser)]
-#[command(
-    name = "gristmill",
-    version,
-    about,
-    propagate_version = true,
-    disable_help_subcommand = true
-)]
+#[command(name = "gristmill", version, about, propagate_version = true)]
 #[command(
     after_help = "Exit codes: 0 done · 1 failed · 2 usage · 65 the data · 66 no input · 69 the model · \
 70 a bug · 73 exists · 75 temporary, call again · 77 permission · 78 the pipeline file · 99 nothing to do · \
@@ -133,7 +127,7 @@ pub(crate) struct RunArgs {
     pub(crate) work: WorkArgs,
     /// The key under which this run is found again; by default the pipeline's name with a hash of
     /// the parameters as given.
-    #[arg(long, value_name = "KEY", env = "GRISTMILL_RUN_KEY")]
+    #[arg(long, value_name = "KEY", env = "GRISTMILL_RUN_KEY", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) run_key: Option<String>,
     /// Start over, even if the key has a run.
     #[arg(long, env = "GRISTMILL_FRESH", value_parser = clap::builder::FalseyValueParser::new())]

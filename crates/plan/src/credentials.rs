@@ -59,16 +59,34 @@ pub(crate) fn scan(text: &str, file: &str) -> (Vec<Problem>, Secrets) {
     let mut problems = Vec::new();
     let mut secrets = Secrets::default();
     for (number, line) in text.lines().enumerate() {
-        let Some((column, what, secret)) = find_in_line(line) else {
+        let Some((column, what, _)) = find_in_line(line) else {
             continue;
         };
+        secrets.0.extend(all_in_line(line));
         let line = u32::try_from(number + 1).unwrap_or(u32::MAX);
         problems.push(problem(file, (line, column), what));
-        if secret.len() >= 4 {
-            secrets.0.push(secret);
-        }
     }
+    // The longest first: what is left of one after a shorter one went would still tell.
+    secrets
+        .0
+        .sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     (problems, secrets)
+}
+
+/// Everything of a line that no message may repeat: a URL may hold a key and a password.
+fn all_in_line(line: &str) -> Vec<String> {
+    let by_form = [access_key(line), presigned(line), userinfo(line)];
+    let texts = by_form.into_iter().flatten().map(|(_, _, secret)| secret);
+    let values = secret_value(line).map(|(_, secret)| secret);
+    let parts = |secret: String| {
+        let own: Vec<String> = secret.split(':').map(str::to_owned).collect();
+        own.into_iter().chain([secret])
+    };
+    texts
+        .chain(values)
+        .flat_map(parts)
+        .filter(|secret| secret.len() >= 4)
+        .collect()
 }
 
 /// The problem for a credential at a place.

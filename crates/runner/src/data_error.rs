@@ -18,6 +18,9 @@ pub fn classify(error: &TabularError) -> RunError {
             if source.kind() == std::io::ErrorKind::NotFound && *action == "open" {
                 return RunError::new(ExitCode::NoInput, text).with_help("check the path of the input");
             }
+            if source.kind() == std::io::ErrorKind::PermissionDenied && matches!(*action, "open" | "read") {
+                return RunError::new(ExitCode::Permission, text).with_help("make the input readable for this user");
+            }
             if source.kind() == std::io::ErrorKind::IsADirectory && *action == "read" {
                 return RunError::new(ExitCode::NoInput, text).with_help("it is a folder: name the files in it");
             }

@@ -54,7 +54,8 @@ impl Destination {
             Self::S3 { store, prefix } => {
                 let listed = store.list(prefix, MAX_NAMES).await?;
                 let names = listed.into_iter();
-                let names = names.filter_map(|o| o.key.strip_prefix(&prefix.key).map(str::to_owned));
+                let names =
+                    names.filter_map(|o| o.key.strip_prefix(&prefix.key).map(str::to_owned));
                 Ok(names.filter(|n| !n.is_empty()).collect())
             }
             Self::Folder(path) => folder_names(path),
@@ -191,7 +192,9 @@ pub(crate) fn copy_durably(from: &Path, to: &Path) -> Result<(), RunError> {
 pub(crate) fn copy_if_absent(from: &Path, to: &Path) -> Result<bool, RunError> {
     let partial = partial_path(to);
     let mut source = std::fs::File::open(from).map_err(|e| RunError::io("read", from, e))?;
-    fill(&partial, to, |out| std::io::copy(&mut source, out).map(|_| ()))?;
+    fill(&partial, to, |out| {
+        std::io::copy(&mut source, out).map(|_| ())
+    })?;
     let linked = std::fs::hard_link(&partial, to);
     remove(&partial)?;
     match linked {
@@ -217,8 +220,7 @@ fn fill(
     write: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>,
 ) -> Result<(), RunError> {
     if let Some(folder) = to.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|e| RunError::io("make the folder", folder, e))?;
+        std::fs::create_dir_all(folder).map_err(|e| RunError::io("make the folder", folder, e))?;
     }
     let written = std::fs::File::create(partial).and_then(|mut out| {
         write(&mut out)?;
@@ -238,8 +240,7 @@ fn partial_path(to: &Path) -> PathBuf {
 
 fn create_durably(to: &Path, bytes: &[u8]) -> Result<bool, RunError> {
     if let Some(folder) = to.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|e| RunError::io("make the folder", folder, e))?;
+        std::fs::create_dir_all(folder).map_err(|e| RunError::io("make the folder", folder, e))?;
     }
     let opened = std::fs::OpenOptions::new()
         .write(true)
@@ -287,8 +288,18 @@ mod tests {
     async fn of_two_creators_one_succeeds_and_nothing_half_made_is_left() {
         let dir = tempfile::tempdir().unwrap();
         let place = Destination::Folder(dir.path().join("out"));
-        assert!(place.create("claim", Bytes::from_static(b"a")).await.unwrap());
-        assert!(!place.create("claim", Bytes::from_static(b"b")).await.unwrap());
+        assert!(
+            place
+                .create("claim", Bytes::from_static(b"a"))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !place
+                .create("claim", Bytes::from_static(b"b"))
+                .await
+                .unwrap()
+        );
         assert_eq!(place.get("claim", 10).await.unwrap().unwrap(), "a");
         let source = dir.path().join("source");
         std::fs::write(&source, b"rows").unwrap();

@@ -85,6 +85,7 @@ impl From<Problems> for RunError {
 impl From<CloudError> for RunError {
     fn from(error: CloudError) -> Self {
         let exit = match error.kind {
+            _ if error.action == "aws connect" => ExitCode::Permission,
             CloudErrorKind::AccessDenied | CloudErrorKind::Credentials => ExitCode::Permission,
             CloudErrorKind::Throttled
             | CloudErrorKind::Quota

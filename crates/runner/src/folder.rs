@@ -53,7 +53,14 @@ impl WorkFolder {
         let root = std::path::absolute(root).map_err(|e| RunError::io("find", root, e))?;
         let folder = Self { root };
         for name in ["keys", "locks", "runs"] {
-            make_folder(&folder.root.join(name))?;
+            make_folder(&folder.root.join(name)).map_err(|error| {
+                let exit = if folder.root.is_dir() {
+                    error.exit
+                } else {
+                    ExitCode::Usage
+                };
+                RunError { exit, ..error }.with_help("choose another folder with --work-dir")
+            })?;
         }
         Ok(folder)
     }

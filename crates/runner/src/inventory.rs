@@ -154,7 +154,10 @@ fn expand(pattern: &str) -> Result<Vec<PathBuf>, RunError> {
         .map_err(|e| RunError::new(ExitCode::Pipeline, format!("{pattern}: not a pattern: {e}")))?;
     let mut paths = Vec::new();
     for entry in matches {
-        let path = entry.map_err(|e| RunError::io("list", &e.path().to_owned(), e.into()))?;
+        let path = entry.map_err(|e| {
+            let place = e.path().to_owned();
+            RunError::io("list", &place, e.into())
+        })?;
         if path.is_file() {
             paths.push(path);
         }

@@ -175,9 +175,10 @@ fn last_lines(file: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let said = |line: &&str| !line.trim().is_empty() && !line.contains("MaxConcurrentTransforms=");
     let last: Vec<&str> = text.lines().filter(said).rev().take(2).collect();
-    let digits = |c: char| c.is_ascii_digit() || c == ' ';
     let cut = |line: &&str| {
-        let line = line.trim_start_matches(digits);
+        let (stamp, rest) = line.split_once(' ').unwrap_or(("", line));
+        let stamped = !stamp.is_empty() && stamp.bytes().all(|b| b.is_ascii_digit());
+        let line = if stamped { rest } else { line };
         line.chars().take(LOG_LINE_CHARS).collect()
     };
     last.iter().rev().map(cut).collect()

@@ -98,7 +98,9 @@ mod tests {
             run_id: "r".into(),
             run_key: "k".into(),
             rows: 0,
-            files: ["part-00000.parquet", "../up", "a/b", ".."].map(part).to_vec(),
+            files: ["part-00000.parquet", "../up", "a/b", ".."]
+                .map(part)
+                .to_vec(),
         };
         let bytes = manifest.to_bytes().unwrap_or_default();
         let names: Vec<String> = listed_files(&bytes).into_iter().collect();

@@ -236,12 +236,7 @@ pub(crate) async fn ensure(
     match &model.recipe {
         None => Ok(()),
         Some(Recipe::Defined(definition)) => {
-            if transforms.describe_model(&model.name).await?.is_none() {
-                transforms
-                    .create_model(&defined(&model.name, definition))
-                    .await?;
-            }
-            Ok(())
+            create_once(transforms, &defined(&model.name, definition)).await
         }
         Some(Recipe::Local {
             image,
@@ -276,7 +271,19 @@ fn defined(name: &str, definition: &ModelDefinition) -> CreateModel {
     }
 }
 
-/// The model's name holds a hash of its content, so one that is there is the same.
+/// Creates a model whose name holds a hash of what it is: one that is there is the same, whether it
+/// was there before or another run made it at this moment.
+async fn create_once(transforms: &Transforms, create: &CreateModel) -> Result<(), RunError> {
+    if transforms.describe_model(&create.name).await?.is_some() {
+        return Ok(());
+    }
+    match transforms.create_model(create).await {
+        Ok(_) => Ok(()),
+        Err(error) if transforms.describe_model(&create.name).await?.is_none() => Err(error.into()),
+        Err(_) => Ok(()),
+    }
+}
+
 async fn ensure_local(
     model: &KnownModel,
     transforms: &Transforms,
@@ -284,9 +291,6 @@ async fn ensure_local(
     environment: &BTreeMap<String, String>,
     data: Option<S3Uri>,
 ) -> Result<(), RunError> {
-    if transforms.describe_model(&model.name).await?.is_some() {
-        return Ok(());
-    }
     let data = data.map(|uri| uri.to_string());
     let create = CreateModel {
         name: model.name.clone(),
@@ -298,8 +302,7 @@ async fn ensure_local(
         vpc_config: None,
         tags: Vec::new(),
     };
-    transforms.create_model(&create).await?;
-    Ok(())
+    create_once(transforms, &create).await
 }
 
 /// Model data under a name that its content determines, so that it is uploaded once.

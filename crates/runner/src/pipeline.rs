@@ -43,6 +43,7 @@ pub(crate) async fn run(
         return empty(session, result, "nothing matches source.uri");
     }
     intake::check_same(session, &files)?;
+    check_not_an_input(&target, &files)?;
     let inputs = inventory::open(
         &files,
         session
@@ -71,6 +72,22 @@ pub(crate) async fn run(
     let seconds = publish::run(session, &target, mode_of(spec, request)).await?;
     result.stages.insert("publish".into(), seconds);
     finish(session, &target, result).await
+}
+
+/// An output over one of its own inputs would be read by nobody again.
+fn check_not_an_input(target: &Target, files: &[InputFile]) -> Result<(), RunError> {
+    let Target::File(path) = target else {
+        return Ok(());
+    };
+    let same = files.iter().any(|f| Path::new(&f.uri) == path);
+    if !same {
+        return Ok(());
+    }
+    Err(RunError::new(
+        ExitCode::Pipeline,
+        format!("shards.to: {} is one of the inputs", path.display()),
+    )
+    .with_help("name another file"))
 }
 
 fn all_bad(rows: u64) -> RunError {
@@ -280,7 +297,10 @@ async fn run_scoring(
 ///
 /// # Errors
 /// `Pipeline`, when there is none; the service's.
-pub(crate) async fn known_model(session: &Session, request: &RunRequest) -> Result<KnownModel, RunError> {
+pub(crate) async fn known_model(
+    session: &Session,
+    request: &RunRequest,
+) -> Result<KnownModel, RunError> {
     let spec = session
         .spec
         .transform
@@ -304,6 +324,23 @@ pub(crate) async fn known_model(session: &Session, request: &RunRequest) -> Resu
             cloud,
         ))
         .await
+        .map_err(|error| placed(session, error))
+}
+
+/// A model that the pipeline names wrongly is a mistake in the pipeline, at its line.
+fn placed(session: &Session, error: RunError) -> RunError {
+    if error.exit != ExitCode::Pipeline {
+        return error;
+    }
+    let path = if session.local {
+        "local.model"
+    } else {
+        "transform.model"
+    };
+    RunError {
+        message: format!("{}: {}", session.spec.places.of(path), error.message),
+        ..error
+    }
 }
 
 /// Counts agree, or this is no success.
@@ -312,7 +349,7 @@ async fn finish(
     target: &Target,
     result: &mut RunResult,
 ) -> Result<(), RunError> {
-    let (rows, quarantine) = session.state(|s| counts(s));
+    let (rows, quarantine) = session.state(counts);
     if rows.source != rows.quarantined + rows.published
         || (rows.scored != rows.published && session.spec.transform.is_some())
     {

@@ -104,16 +104,14 @@ impl WorkStore {
             .await
         {
             Ok(_) => Ok(()),
-            Err(e) if e.kind == CloudErrorKind::PreconditionFailed => {
-                Err(RunError::new(
-                    ExitCode::Temporary,
-                    format!(
-                        "another run of key {:?} began just now ({uri})",
-                        record.run_key
-                    ),
-                )
-                .with_help("call again: that run is then continued, or its result printed"))
-            }
+            Err(e) if e.kind == CloudErrorKind::PreconditionFailed => Err(RunError::new(
+                ExitCode::Temporary,
+                format!(
+                    "another run of key {:?} began just now ({uri})",
+                    record.run_key
+                ),
+            )
+            .with_help("call again: that run is then continued, or its result printed")),
             Err(e) => Err(e.into()),
         }
     }
@@ -207,7 +205,10 @@ impl RunStore {
             Ok(receipt) => Ok(receipt.etag),
             Err(e) if e.kind == CloudErrorKind::PreconditionFailed => Err(RunError::new(
                 ExitCode::Temporary,
-                format!("run {} is being continued on another machine ({uri} was written there)", self.run_id),
+                format!(
+                    "run {} is being continued on another machine ({uri} was written there)",
+                    self.run_id
+                ),
             )
             .with_help("call again when that has ended: its result is then printed, or continued")),
             Err(e) => Err(e.into()),

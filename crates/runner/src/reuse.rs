@@ -59,9 +59,7 @@ async fn check_there(session: &Session, target: &Target) -> Result<Vec<PartRecor
             ExitCode::Exists,
             format!("run {} is done, but {what}", session.run_id),
         )
-        .with_help(
-            "to make it again, use --fresh (with --overwrite, if other files are there)",
-        )),
+        .with_help("to make it again, use --fresh (with --overwrite, if other files are there)")),
     }
 }
 
@@ -86,7 +84,11 @@ async fn check_same_stages(
     };
     if session.spec.transform.is_none() {
         let same = convert::fingerprint(&ready) == before;
-        return if same { Ok(()) } else { Err(edited(session, "the stage `shards` differs")) };
+        return if same {
+            Ok(())
+        } else {
+            Err(edited(session, "the stage `shards` differs"))
+        };
     }
     if session.state(|s| s.sharding.as_ref() != Some(&ready.shards.to_string())) {
         return Err(edited(
@@ -96,9 +98,8 @@ async fn check_same_stages(
     }
     let model = known_model(session, request).await?;
     let transform = fingerprint::transform(&ready.shards, &ready.plan, &model.identity);
-    let was_scored = session.state(|s| {
-        s.shards.is_empty() || s.last_launch(&transform.to_string()).is_some()
-    });
+    let was_scored =
+        session.state(|s| s.shards.is_empty() || s.last_launch(&transform.to_string()).is_some());
     if !was_scored {
         return Err(edited(
             session,

@@ -269,9 +269,8 @@ fn check_same_call(request: &RunRequest, state: &RunState) -> Result<(), RunErro
         return differs(parameters(&opened.params), parameters(&request.params));
     }
     if opened.limit_rows != request.limit_rows {
-        let limit = |rows: Option<u64>| {
-            rows.map_or("all rows".to_owned(), |n| format!("--limit-rows {n}"))
-        };
+        let limit =
+            |rows: Option<u64>| rows.map_or("all rows".to_owned(), |n| format!("--limit-rows {n}"));
         return differs(limit(opened.limit_rows), limit(request.limit_rows));
     }
     if opened.local != request.local {
@@ -347,7 +346,10 @@ pub fn resume_request(
     if !path.exists() {
         return Err(RunError::new(
             ExitCode::NoInput,
-            format!("the ledger of run {run_id} is not here any more ({})", path.display()),
+            format!(
+                "the ledger of run {run_id} is not here any more ({})",
+                path.display()
+            ),
         )
         .with_help(
             "the `run` command that began it goes on from work.uri: it needs the pipeline's file",

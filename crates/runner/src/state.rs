@@ -228,7 +228,11 @@ impl RunState {
 
     /// Other inputs than before: nothing that was made of those counts any longer.
     fn take_inputs(&mut self, files: &[InputFile], fingerprint: &str) {
-        if self.inputs.as_ref().is_some_and(|(_, before)| before != fingerprint) {
+        if self
+            .inputs
+            .as_ref()
+            .is_some_and(|(_, before)| before != fingerprint)
+        {
             *self = Self {
                 opened: self.opened.take(),
                 attempt: self.attempt,
@@ -405,8 +409,7 @@ impl RunState {
     /// Whether a shard has a verified output under these settings.
     #[must_use]
     pub fn is_scored(&self, fingerprint: &str, index: u32) -> bool {
-        self.outputs
-            .contains_key(&(fingerprint.to_owned(), index))
+        self.outputs.contains_key(&(fingerprint.to_owned(), index))
     }
 
     /// The last job that was announced under these settings.
@@ -441,8 +444,16 @@ mod tests {
     use super::*;
 
     fn inputs(content: &str) -> Entry {
-        let file = InputFile { uri: "/a.csv".into(), size: 1, content: content.into(), modified_ns: None };
-        Entry::Inputs { files: vec![file], fingerprint: content.into() }
+        let file = InputFile {
+            uri: "/a.csv".into(),
+            size: 1,
+            content: content.into(),
+            modified_ns: None,
+        };
+        Entry::Inputs {
+            files: vec![file],
+            fingerprint: content.into(),
+        }
     }
 
     fn launching(name: &str) -> Entry {
@@ -489,11 +500,17 @@ mod tests {
     }
 
     fn stopped(exit: ExitCode) -> Entry {
-        Entry::Stopped { exit: exit.number(), message: String::new() }
+        Entry::Stopped {
+            exit: exit.number(),
+            message: String::new(),
+        }
     }
 
     fn resumed() -> Entry {
-        Entry::Resumed { attempt: 2, version: String::new() }
+        Entry::Resumed {
+            attempt: 2,
+            version: String::new(),
+        }
     }
 
     #[test]
@@ -506,7 +523,12 @@ mod tests {
 
     #[test]
     fn other_inputs_void_what_was_made_of_the_first() {
-        let scanned = Entry::Scanned { schema: Schema::default(), rows_source: 1, rows_accepted: 1, bytes: 1 };
+        let scanned = Entry::Scanned {
+            schema: Schema::default(),
+            rows_source: 1,
+            rows_accepted: 1,
+            bytes: 1,
+        };
         let same = RunState::of(&[inputs("a"), scanned.clone(), inputs("a")]);
         assert!(same.scanned.is_some());
         let other = RunState::of(&[inputs("a"), scanned, inputs("b")]);

@@ -206,7 +206,7 @@ fn looks_like_header(sample: &[u8], dialect: &Dialect) -> bool {
     let distinct = names.iter().collect::<std::collections::HashSet<_>>().len() == names.len();
     !names.is_empty()
         && distinct
-        && names
-            .iter()
-            .all(|n| !n.is_empty() && values::kinds(n, values::ANY) == 0 && !values::is_default_null(n))
+        && names.iter().all(|n| {
+            !n.is_empty() && values::kinds(n, values::ANY) == 0 && !values::is_default_null(n)
+        })
 }

@@ -14,7 +14,9 @@ use serde_json::json;
 
 use crate::answer::Printer;
 use crate::args::{Codec, Columns, ConvertArgs, FileFormat, Global, OnBadRow, YesNo};
-use crate::commands::convert_inputs::{dialect_in_words, dialect_of, head, open_inputs};
+use crate::commands::convert_inputs::{
+    dialect_in_words, dialect_of, head, open_inputs, refuse_parquet,
+};
 use crate::commands::threads;
 use crate::view::View;
 use gristmill_runner::words::grouped;
@@ -124,6 +126,7 @@ fn job(
     to: Format,
 ) -> Result<ConvertJob, RunError> {
     let sample = head(inputs.first())?;
+    refuse_parquet(inputs.first(), &sample)?;
     let mut options = ScanOptions {
         dialect: dialect_of(&args.csv, &sample),
         null_tokens: args.csv.null.clone(),
@@ -247,8 +250,9 @@ fn answer(
             format!(" in {} files", done.files.len())
         };
         text = format!(
-            "{} rows{files} to {} in {seconds:.2} s\n",
+            "{} row{}{files} to {} in {seconds:.2} s\n",
             grouped(done.rows),
+            if done.rows == 1 { "" } else { "s" },
             output.display()
         );
         if quarantined > 0 {
@@ -257,8 +261,9 @@ fn answer(
                 |file| format!(", kept in {}", file.display()),
             );
             text.push_str(&format!(
-                "{} bad rows set aside{place}\n",
-                grouped(quarantined)
+                "{} bad row{} set aside{place}\n",
+                grouped(quarantined),
+                if quarantined == 1 { "" } else { "s" }
             ));
         }
     }

@@ -20,11 +20,7 @@ pub(crate) fn open_inputs(
     scratch: &Path,
 ) -> Result<Vec<Input>, RunError> {
     let compression = match from {
-        Some(FileFormat::Parquet) => {
-            return Err(usage(
-                "Parquet can be written and inspected, and not read by `convert` in this version",
-            ));
-        }
+        Some(FileFormat::Parquet) => return Err(usage(PARQUET_IS_NOT_READ)),
         Some(FileFormat::CsvGz) => Some(Compression::Gzip),
         Some(FileFormat::CsvSz) => Some(Compression::SnappyFramed),
         Some(FileFormat::Csv) => Some(Compression::None),
@@ -43,16 +39,34 @@ pub(crate) fn open_inputs(
             continue;
         }
         if path.extension().is_some_and(|e| e == "parquet") {
-            return Err(usage(format!(
-                "{}: Parquet can be written and inspected, and not read by `convert` in this version",
-                path.display()
-            )));
+            return Err(parquet_found(&path.to_string_lossy()));
         }
         let mut input = Input::file(path);
         input.compression = compression.unwrap_or(input.compression);
         inputs.push(input);
     }
     Ok(inputs)
+}
+
+const PARQUET_IS_NOT_READ: &str =
+    "Parquet can be written and inspected, and not read by `convert` in this version";
+
+fn parquet_found(name: &str) -> RunError {
+    usage(format!("{name}: {PARQUET_IS_NOT_READ}"))
+}
+
+/// Refuses what begins as a Parquet file does, whatever its name.
+///
+/// # Errors
+/// A usage error that names the input.
+pub(crate) fn refuse_parquet(input: Option<&Input>, first: &[u8]) -> Result<(), RunError> {
+    // A column might be named PAR1: its name would not go on with a control character.
+    let parquet = matches!(first, [b'P', b'A', b'R', b'1', next, ..]
+        if *next < b' ' && !next.is_ascii_whitespace());
+    match input {
+        Some(input) if parquet => Err(parquet_found(&input.name)),
+        _ => Ok(()),
+    }
 }
 
 /// A name that no file has, and that is a pattern, stands for the files that match, in the order

@@ -53,9 +53,8 @@ fn behaviour(file: &Path) -> Result<Behaviour, RunError> {
         )
     };
     let text = std::fs::read(file).map_err(|e| failed(&e))?;
-    serde_json::from_slice(&text).map_err(|e| {
-        failed(&e).with_help("a JSON object such as {\"assemble_line\": \"always\"}")
-    })
+    serde_json::from_slice(&text)
+        .map_err(|e| failed(&e).with_help("a JSON object such as {\"assemble_line\": \"always\"}"))
 }
 
 /// The endpoint, in a form that a shell or a program can use. Throwaway keys: they are made for

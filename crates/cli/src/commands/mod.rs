@@ -21,6 +21,9 @@ use crate::args::{Cli, Command};
 /// Calls the verb.
 pub(crate) fn dispatch(cli: Cli, printer: &Printer) -> ExitCode {
     let global = cli.global;
+    if let Err(error) = printer.check_result_file() {
+        return printer.failure_without_file(&error);
+    }
     let done = match cli.command {
         Command::Run(args) => run::run(&global, args, printer),
         Command::Resume(args) => run::resume(&global, args, printer),

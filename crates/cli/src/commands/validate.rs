@@ -1,5 +1,9 @@
 //! `validate`.
 
+use std::path::Path;
+
+use gristmill_plan::{Place, Problem};
+use gristmill_runner::words::counted;
 use gristmill_runner::{ExitCode, RunError};
 use serde_json::json;
 
@@ -7,35 +11,60 @@ use crate::answer::{Printer, problem_text};
 use crate::args::ValidateArgs;
 use crate::commands::run::read_pipeline;
 
+/// The code of a file that is not there.
+const UNREADABLE: &str = "unreadable";
+
 pub(crate) fn validate(args: &ValidateArgs, printer: &Printer) -> Result<ExitCode, RunError> {
-    let mut problems = Vec::new();
-    for file in &args.files {
-        let pipeline = read_pipeline(file)?;
-        problems.extend(gristmill_plan::validate(&pipeline.text, &pipeline.path));
-    }
-    let valid = problems.is_empty();
-    let text = if valid {
-        args.files
+    let problems: Vec<Problem> = args.files.iter().flat_map(|f| problems_of(f)).collect();
+    let text = if problems.is_empty() {
+        let each = args
+            .files
             .iter()
-            .map(|f| format!("{}: valid\n", f.display()))
-            .collect()
+            .map(|f| format!("{}: valid\n", f.display()));
+        each.collect()
     } else {
         let each: Vec<String> = problems.iter().map(|p| problem_text(p) + "\n").collect();
-        let plural = if problems.len() == 1 {
-            "problem"
-        } else {
-            "problems"
-        };
-        format!("{}{} {plural}\n", each.concat(), problems.len())
+        format!(
+            "{}{}\n",
+            each.concat(),
+            counted(problems.len() as u64, "problem")
+        )
     };
-    let exit = if valid {
-        ExitCode::Success
-    } else {
-        ExitCode::Pipeline
-    };
+    let exit = exit_of(&problems);
     printer.answer(
         &text,
-        &json!({ "valid": valid, "problems": problems, "exit": exit.number() }),
+        &json!({
+            "valid": problems.is_empty(),
+            "problems": problems,
+            "exit": exit.number(),
+        }),
     );
     Ok(exit)
+}
+
+/// A file that cannot be read is a problem like any other: the others are checked all the same.
+fn problems_of(file: &Path) -> Vec<Problem> {
+    match read_pipeline(file) {
+        Ok(pipeline) => gristmill_plan::validate(&pipeline.text, &pipeline.path),
+        Err(error) => {
+            let place = Place {
+                file: file.display().to_string(),
+                line: 1,
+                column: 1,
+            };
+            let problem = Problem::new(place, UNREADABLE, error.message);
+            vec![match error.help {
+                Some(help) => problem.help(help),
+                None => problem,
+            }]
+        }
+    }
+}
+
+fn exit_of(problems: &[Problem]) -> ExitCode {
+    match problems {
+        [] => ExitCode::Success,
+        some if some.iter().all(|p| p.code == UNREADABLE) => ExitCode::NoInput,
+        _ => ExitCode::Pipeline,
+    }
 }

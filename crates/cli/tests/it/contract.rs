@@ -203,13 +203,15 @@ fn an_answer_that_cannot_be_written_is_a_failure() {
         told.contains("cannot write the answer to standard output"),
         "{told}"
     );
-    let done = lab.run(&["--result-file", "no/such/folder/result.json"]);
+    let done = lab
+        .run(&["--result-file", "no/such/folder/result.json"])
+        .expect(2);
     assert!(
-        done.stderr.contains("cannot write --result-file"),
+        done.stderr
+            .contains("no/such/folder/result.json cannot be written"),
         "{}",
         done.stderr
     );
-    done.expect(1);
 }
 
 #[test]

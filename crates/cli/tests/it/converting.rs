@@ -6,14 +6,21 @@ use serde_json::Value;
 
 use crate::project::{Done, Project, judge, repository};
 
-const SMALL: &str = "id,name,at\n1,Ada,2013-01-01T10:00:00Z\n2,\"a, b\",2013-01-01T11:00:00Z\n3,,\n";
+const SMALL: &str =
+    "id,name,at\n1,Ada,2013-01-01T10:00:00Z\n2,\"a, b\",2013-01-01T11:00:00Z\n3,,\n";
 
 fn messy() -> String {
-    repository().join("fixtures/messy/messy.csv").display().to_string()
+    repository()
+        .join("fixtures/messy/messy.csv")
+        .display()
+        .to_string()
 }
 
 fn january() -> String {
-    repository().join("fixtures/flights/flights-2013-01.csv").display().to_string()
+    repository()
+        .join("fixtures/flights/flights-2013-01.csv")
+        .display()
+        .to_string()
 }
 
 /// What `fixtures/messy/expected.json` says of a file.
@@ -38,8 +45,10 @@ fn said(done: &Done) -> String {
 
 /// Files of a folder, hidden ones too, by name.
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -53,25 +62,58 @@ fn text_comes_back_byte_for_byte_from_every_wrapper() {
     let project = Project::new();
     // Line ends, blank lines, quotes and the missing last newline are all part of the bytes.
     let odd = "\u{feff}a,b\r\n1,\"x\ny\"\r\n\r\n\"2\",\"\"\n3,é";
-    for (source, text) in [("odd.csv", odd.as_bytes().to_vec()), ("flights.csv", std::fs::read(january()).unwrap())] {
+    for (source, text) in [
+        ("odd.csv", odd.as_bytes().to_vec()),
+        ("flights.csv", std::fs::read(january()).unwrap()),
+    ] {
         project.write(source, &text);
         for wrapped in ["w.csv.sz", "w.csv.gz"] {
-            project.run(&["convert", source, wrapped, "--overwrite"]).expect(0);
+            project
+                .run(&["convert", source, wrapped, "--overwrite"])
+                .expect(0);
             assert_ne!(read(&project, wrapped), text);
             if wrapped.ends_with(".sz") {
                 let (framed, original) = (project.path(wrapped), project.path(source));
-                judge("framed_snappy.py", &[framed.to_str().unwrap(), original.to_str().unwrap()]).expect(0);
+                judge(
+                    "framed_snappy.py",
+                    &[framed.to_str().unwrap(), original.to_str().unwrap()],
+                )
+                .expect(0);
             }
-            project.run(&["convert", wrapped, "back.csv", "--overwrite"]).expect(0);
+            project
+                .run(&["convert", wrapped, "back.csv", "--overwrite"])
+                .expect(0);
             assert!(read(&project, "back.csv") == text, "{source} by {wrapped}");
         }
         // From one wrapper to the other, and a format that no name tells.
-        project.run(&["convert", "w.csv.gz", "x.csv.sz", "--overwrite"]).expect(0);
+        project
+            .run(&["convert", "w.csv.gz", "x.csv.sz", "--overwrite"])
+            .expect(0);
         assert!(read(&project, "x.csv.sz") == read(&project, "w.csv.sz"));
         project.write("anonymous", read(&project, "w.csv.gz"));
-        project.run(&["convert", "anonymous", "plain.dat", "--to", "csv", "--overwrite"]).expect(0);
+        project
+            .run(&[
+                "convert",
+                "anonymous",
+                "plain.dat",
+                "--to",
+                "csv",
+                "--overwrite",
+            ])
+            .expect(0);
         assert!(read(&project, "plain.dat") == text);
-        project.run(&["convert", "anonymous", "y", "--from", "csv.gz", "--to", "csv", "--overwrite"]).expect(0);
+        project
+            .run(&[
+                "convert",
+                "anonymous",
+                "y",
+                "--from",
+                "csv.gz",
+                "--to",
+                "csv",
+                "--overwrite",
+            ])
+            .expect(0);
         assert!(read(&project, "y") == text);
     }
 }
@@ -84,57 +126,119 @@ fn gzip_is_what_other_readers_take_it_for() {
     let script = "import gzip,sys; sys.stdout.write(gzip.open(sys.argv[1],'rt',newline='').read())";
     let python = std::env::var("GRISTMILL_PYTHON").unwrap();
     let path = project.path("a.csv.gz");
-    let out = std::process::Command::new(python).args(["-c", script]).arg(path).output().unwrap();
+    let out = std::process::Command::new(python)
+        .args(["-c", script])
+        .arg(path)
+        .output()
+        .unwrap();
     assert_eq!(String::from_utf8(out.stdout).unwrap(), SMALL);
 }
 
 #[test]
 fn standard_input_and_output() {
     let project = Project::new();
-    let through = |args: &[&str], input: &[u8]| project.run_with_input(args, input).expect(0).stdout;
-    assert_eq!(through(&["convert", "-", "-", "--to", "csv"], SMALL.as_bytes()), SMALL);
-    project.run_with_input(&["convert", "-", "a.csv.sz"], SMALL.as_bytes()).expect(0);
+    let through =
+        |args: &[&str], input: &[u8]| project.run_with_input(args, input).expect(0).stdout;
+    assert_eq!(
+        through(&["convert", "-", "-", "--to", "csv"], SMALL.as_bytes()),
+        SMALL
+    );
+    project
+        .run_with_input(&["convert", "-", "a.csv.sz"], SMALL.as_bytes())
+        .expect(0);
     // A compressed stream is known by its first bytes.
-    assert_eq!(through(&["convert", "-", "-", "--to", "csv"], &read(&project, "a.csv.sz")), SMALL);
+    assert_eq!(
+        through(
+            &["convert", "-", "-", "--to", "csv"],
+            &read(&project, "a.csv.sz")
+        ),
+        SMALL
+    );
     // Parquet takes two passes, so the stream is kept until the second; nothing of it stays.
-    project.run_with_input(&["convert", "-", "a.parquet"], SMALL.as_bytes()).expect(0);
+    project
+        .run_with_input(&["convert", "-", "a.parquet"], SMALL.as_bytes())
+        .expect(0);
     project.write("in.csv", SMALL);
     project.run(&["convert", "in.csv", "b.parquet"]).expect(0);
     assert!(read(&project, "a.parquet") == read(&project, "b.parquet"));
-    assert_eq!(names(&project.path("")), ["a.csv.sz", "a.parquet", "b.parquet", "in.csv"]);
+    assert_eq!(
+        names(&project.path("")),
+        ["a.csv.sz", "a.parquet", "b.parquet", "in.csv"]
+    );
     let done = project.run(&["convert", "in.csv", "-"]).expect(2);
     insta::assert_snapshot!(said(&done), @r"
     error: -: the name does not tell the format to write
       help: give --to csv, csv.gz, csv.sz or parquet
     ");
-    let done = project.run(&["convert", "in.csv", "-", "--to", "csv", "--output", "json"]).expect(2);
-    assert!(done.json()["error"]["message"].as_str().unwrap().contains("standard output"));
+    let done = project
+        .run(&["convert", "in.csv", "-", "--to", "csv", "--output", "json"])
+        .expect(2);
+    assert!(
+        done.json()["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("standard output")
+    );
 }
 
 #[test]
 fn messy_text_becomes_the_cells_that_it_means() {
     let project = Project::new();
     for name in ["messy.csv", "unclosed.csv"] {
-        let source = repository().join("fixtures/messy").join(name).display().to_string();
-        let args = ["convert", &source, "out.parquet", "--on-bad-row", "quarantine", "--bad-rows", "bad.jsonl"];
-        let answer = project.run(&[&args[..], &["--overwrite", "--output", "json"]].concat()).expect(0).json();
+        let source = repository()
+            .join("fixtures/messy")
+            .join(name)
+            .display()
+            .to_string();
+        let args = [
+            "convert",
+            &source,
+            "out.parquet",
+            "--on-bad-row",
+            "quarantine",
+            "--bad-rows",
+            "bad.jsonl",
+        ];
+        let answer = project
+            .run(&[&args[..], &["--overwrite", "--output", "json"]].concat())
+            .expect(0)
+            .json();
         let expected = expected(name);
         assert_eq!(answer["rows"]["source"], expected["rows_source"]);
         assert_eq!(answer["rows"]["written"], expected["rows_accepted"]);
         assert_eq!(answer["quarantine"], expected["bad"]);
         let columns = answer["schema"].as_array().unwrap().iter();
-        let columns: Vec<_> = columns.map(|c| (&c["name"], &c["type"], &c["nullable"])).collect();
+        let columns: Vec<_> = columns
+            .map(|c| (&c["name"], &c["type"], &c["nullable"]))
+            .collect();
         let wanted = expected["columns"].as_array().unwrap().iter();
-        assert_eq!(columns, wanted.map(|c| (&c["name"], &c["type"], &c["nullable"])).collect::<Vec<_>>());
+        assert_eq!(
+            columns,
+            wanted
+                .map(|c| (&c["name"], &c["type"], &c["nullable"]))
+                .collect::<Vec<_>>()
+        );
         bad_rows_are_in_place(&read(&project, "bad.jsonl"), &expected["bad_rows"]);
-        let reference = repository().join("fixtures/messy/expected.json").display().to_string() + "#" + name;
-        judge("compare_table.py", &[&reference, project.path("out.parquet").to_str().unwrap()]).expect(0);
+        let reference = repository()
+            .join("fixtures/messy/expected.json")
+            .display()
+            .to_string()
+            + "#"
+            + name;
+        judge(
+            "compare_table.py",
+            &[&reference, project.path("out.parquet").to_str().unwrap()],
+        )
+        .expect(0);
     }
 }
 
 fn bad_rows_are_in_place(lines: &[u8], expected: &Value) {
-    let found: Vec<Value> =
-        lines.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect();
+    let found: Vec<Value> = lines
+        .split(|b| *b == b'\n')
+        .filter(|l| !l.is_empty())
+        .map(|l| serde_json::from_slice(l).unwrap())
+        .collect();
     let expected = expected.as_array().unwrap();
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
@@ -142,7 +246,9 @@ fn bad_rows_are_in_place(lines: &[u8], expected: &Value) {
             assert_eq!(found[key], expected[key], "{key} of {expected}");
         }
         let hex = |text: &str| text.bytes().map(|b| format!("{b:02x}")).collect::<String>();
-        let raw = found["raw"].as_str().map_or_else(|| found["raw_hex"].as_str().unwrap().to_owned(), hex);
+        let raw = found["raw"]
+            .as_str()
+            .map_or_else(|| found["raw_hex"].as_str().unwrap().to_owned(), hex);
         assert_eq!(raw, expected["raw_hex"].as_str().unwrap());
     }
 }
@@ -150,15 +256,31 @@ fn bad_rows_are_in_place(lines: &[u8], expected: &Value) {
 #[test]
 fn accepted_rows_of_messy_text_are_the_same_in_csv() {
     let project = Project::new();
-    let args = ["convert", &messy(), "good.csv.gz", "--on-bad-row", "quarantine"];
+    let args = [
+        "convert",
+        &messy(),
+        "good.csv.gz",
+        "--on-bad-row",
+        "quarantine",
+    ];
     let done = project.run(&args).expect(0);
     insta::assert_snapshot!(said(&done), @r"
     240 rows to good.csv.gz in (time)
     12 bad rows set aside; --bad-rows FILE keeps them
     ");
-    project.run(&["convert", "good.csv.gz", "good.parquet"]).expect(0);
-    let reference = repository().join("fixtures/messy/expected.json").display().to_string() + "#messy.csv";
-    judge("compare_table.py", &[&reference, project.path("good.parquet").to_str().unwrap()]).expect(0);
+    project
+        .run(&["convert", "good.csv.gz", "good.parquet"])
+        .expect(0);
+    let reference = repository()
+        .join("fixtures/messy/expected.json")
+        .display()
+        .to_string()
+        + "#messy.csv";
+    judge(
+        "compare_table.py",
+        &[&reference, project.path("good.parquet").to_str().unwrap()],
+    )
+    .expect(0);
 }
 
 #[test]
@@ -171,13 +293,44 @@ fn a_month_of_flights_is_the_same_cell_by_cell() {
     judge("compare_table.py", &[&january(), file.to_str().unwrap()]).expect(0);
     // Whatever the threads, the same bytes.
     for threads in ["1", "2", "7"] {
-        project.run(&["convert", &january(), "again.parquet", "--threads", threads, "--overwrite"]).expect(0);
-        assert!(read(&project, "again.parquet") == read(&project, "flights.parquet"), "{threads} threads");
+        project
+            .run(&[
+                "convert",
+                &january(),
+                "again.parquet",
+                "--threads",
+                threads,
+                "--overwrite",
+            ])
+            .expect(0);
+        assert!(
+            read(&project, "again.parquet") == read(&project, "flights.parquet"),
+            "{threads} threads"
+        );
     }
-    let parts = ["convert", &january(), "parts/", "--to", "parquet", "--max-rows", "10000"];
+    let parts = [
+        "convert",
+        &january(),
+        "parts/",
+        "--to",
+        "parquet",
+        "--max-rows",
+        "10000",
+    ];
     project.run(&parts).expect(0);
-    assert_eq!(names(&project.path("parts")), ["part-00000.parquet", "part-00001.parquet", "part-00002.parquet"]);
-    judge("compare_table.py", &[&january(), project.path("parts").to_str().unwrap()]).expect(0);
+    assert_eq!(
+        names(&project.path("parts")),
+        [
+            "part-00000.parquet",
+            "part-00001.parquet",
+            "part-00002.parquet"
+        ]
+    );
+    judge(
+        "compare_table.py",
+        &[&january(), project.path("parts").to_str().unwrap()],
+    )
+    .expect(0);
 }
 
 #[test]
@@ -186,15 +339,34 @@ fn planted_bad_rows_are_set_aside_and_shift_no_other() {
     let python = std::env::var("GRISTMILL_PYTHON").unwrap();
     let script = repository().join("fixtures/flights/plant_bad_rows.py");
     let (planted, places) = (project.path("planted.csv"), project.path("planted.json"));
-    let made = std::process::Command::new(python).arg(script).arg(&planted).arg(&places).status().unwrap();
+    let made = std::process::Command::new(python)
+        .arg(script)
+        .arg(&planted)
+        .arg(&places)
+        .status()
+        .unwrap();
     assert!(made.success());
     let quarantine = ["--on-bad-row", "quarantine", "--bad-rows", "bad.jsonl"];
-    project.run(&[&["convert", "planted.csv", "out.parquet"], &quarantine[..]].concat()).expect(0);
+    project
+        .run(&[&["convert", "planted.csv", "out.parquet"], &quarantine[..]].concat())
+        .expect(0);
     let expected: Value = serde_json::from_slice(&read(&project, "planted.json")).unwrap();
     bad_rows_are_in_place(&read(&project, "bad.jsonl"), &expected["bad_rows"]);
-    judge("compare_table.py", &[&january(), project.path("out.parquet").to_str().unwrap()]).expect(0);
+    judge(
+        "compare_table.py",
+        &[&january(), project.path("out.parquet").to_str().unwrap()],
+    )
+    .expect(0);
     // The same rows, as text: what is left is January byte for byte.
-    project.run(&["convert", "planted.csv", "out.csv", "--on-bad-row", "quarantine"]).expect(0);
+    project
+        .run(&[
+            "convert",
+            "planted.csv",
+            "out.csv",
+            "--on-bad-row",
+            "quarantine",
+        ])
+        .expect(0);
     assert!(read(&project, "out.csv") == std::fs::read(january()).unwrap());
 }
 
@@ -202,40 +374,91 @@ fn planted_bad_rows_are_set_aside_and_shift_no_other() {
 fn folders_of_parts() {
     let project = Project::new();
     project.write("in.csv", SMALL);
-    let done = project.run(&["convert", "in.csv", "rows/", "--to", "csv", "--max-rows", "2"]).expect(0);
+    let done = project
+        .run(&[
+            "convert",
+            "in.csv",
+            "rows/",
+            "--to",
+            "csv",
+            "--max-rows",
+            "2",
+        ])
+        .expect(0);
     insta::assert_snapshot!(said(&done), @"3 rows in 2 files to rows/ in (time)");
-    assert_eq!(read(&project, "rows/part-00000.csv"), &SMALL.as_bytes()[..SMALL.len() - 4]);
+    assert_eq!(
+        read(&project, "rows/part-00000.csv"),
+        &SMALL.as_bytes()[..SMALL.len() - 4]
+    );
     assert_eq!(read(&project, "rows/part-00001.csv"), b"id,name,at\n3,,\n");
     // The header counts: 11 bytes and 27 are 38, one more row would be 69.
-    let bytes = ["convert", "in.csv", "bytes", "--to", "csv.gz", "--max-bytes", "38B", "--output", "json"];
+    let bytes = [
+        "convert",
+        "in.csv",
+        "bytes",
+        "--to",
+        "csv.gz",
+        "--max-bytes",
+        "38B",
+        "--output",
+        "json",
+    ];
     let answer = project.run(&bytes).expect(0).json();
     assert_eq!(answer["output"]["files"].as_array().unwrap().len(), 3);
-    assert_eq!(names(&project.path("bytes")), ["part-00000.csv.gz", "part-00001.csv.gz", "part-00002.csv.gz"]);
-    project.run(&["convert", "bytes/*.csv.gz", "whole.csv"]).expect(0);
-    assert_eq!(String::from_utf8(read(&project, "whole.csv")).unwrap(), SMALL);
-    let again = project.run(&["convert", "in.csv", "rows/", "--to", "csv"]).expect(73);
+    assert_eq!(
+        names(&project.path("bytes")),
+        [
+            "part-00000.csv.gz",
+            "part-00001.csv.gz",
+            "part-00002.csv.gz"
+        ]
+    );
+    project
+        .run(&["convert", "bytes/*.csv.gz", "whole.csv"])
+        .expect(0);
+    assert_eq!(
+        String::from_utf8(read(&project, "whole.csv")).unwrap(),
+        SMALL
+    );
+    let again = project
+        .run(&["convert", "in.csv", "rows/", "--to", "csv"])
+        .expect(73);
     insta::assert_snapshot!(said(&again), @r"
     error: rows/ exists already: choose another name, or allow it to be overwritten
       help: --overwrite replaces it
     ");
     // Parts that the new output has not go with the old one.
-    project.run(&["convert", "in.csv", "rows/", "--to", "csv", "--overwrite"]).expect(0);
+    project
+        .run(&["convert", "in.csv", "rows/", "--to", "csv", "--overwrite"])
+        .expect(0);
     assert_eq!(names(&project.path("rows")), ["part-00000.csv"]);
-    let none = project.run(&["convert", "absent-*.csv", "x.csv"]).expect(66);
+    let none = project
+        .run(&["convert", "absent-*.csv", "x.csv"])
+        .expect(66);
     insta::assert_snapshot!(said(&none), @"error: absent-*.csv: no file matches");
 }
 
 /// Names, types and first cells as `inspect` has them.
 fn table(project: &Project, file: &str) -> (String, Value) {
-    let answer = project.run(&["inspect", file, "--output", "json"]).expect(0).json();
+    let answer = project
+        .run(&["inspect", file, "--output", "json"])
+        .expect(0)
+        .json();
     let columns = answer["columns"].as_array().unwrap().iter();
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
     let columns = columns.map(|c| {
         let logical = text(&c["logical_type"]);
-        let kind = if logical.is_empty() { text(&c["physical_type"]) } else { logical };
+        let kind = if logical.is_empty() {
+            text(&c["physical_type"])
+        } else {
+            logical
+        };
         format!("{}:{kind}", text(&c["name"]))
     });
-    (columns.collect::<Vec<_>>().join(" "), answer["first_rows"].clone())
+    (
+        columns.collect::<Vec<_>>().join(" "),
+        answer["first_rows"].clone(),
+    )
 }
 
 #[test]
@@ -271,7 +494,9 @@ fn types_are_found_given_or_left_out() {
       help: types are int64, float64, boolean, date, timestamp, timestamp_utc, string
     ");
     insta::assert_snapshot!(refused(&["--type", "y=int64"], 65), @r#"error: in.csv: no column named "y"; the header has: "n", "zip", "x", "d""#);
-    let csv = project.run(&["convert", "in.csv", "no.csv", "--type", "n=int64"]).expect(2);
+    let csv = project
+        .run(&["convert", "in.csv", "no.csv", "--type", "n=int64"])
+        .expect(2);
     insta::assert_snapshot!(said(&csv), @"error: --type gives a column of Parquet its type; CSV has none");
 }
 
@@ -283,21 +508,46 @@ fn dialects_are_found_given_and_made_canonical() {
         let all = [&["convert", "semi.txt", "-", "--to", "csv"], args].concat();
         project.run(&all).expect(0).stdout
     };
-    assert_eq!(to_csv(&[]), "a;b\n1;x,y\n2;'z'\n", "only the wrapper changes");
+    assert_eq!(
+        to_csv(&[]),
+        "a;b\n1;x,y\n2;'z'\n",
+        "only the wrapper changes"
+    );
     assert_eq!(to_csv(&["--canonical"]), "a,b\n1,\"x,y\"\n2,'z'\n");
-    assert_eq!(to_csv(&["--canonical", "--quote", "'"]), "a,b\n1,\"x,y\"\n2,z\n");
-    assert_eq!(to_csv(&["--canonical", "--delimiter", "tab", "--quote", "~"]), "a;b\n\"1;x,y\"\n2;'z'\n");
+    assert_eq!(
+        to_csv(&["--canonical", "--quote", "'"]),
+        "a,b\n1,\"x,y\"\n2,z\n"
+    );
+    assert_eq!(
+        to_csv(&["--canonical", "--delimiter", "tab", "--quote", "~"]),
+        "a;b\n\"1;x,y\"\n2;'z'\n"
+    );
     assert_eq!(to_csv(&["--output-header", "no"]), "1,\"x,y\"\n2,'z'\n");
     project.write("bare.csv", "1,x\n2,y\n");
     let columns = |header: &str| {
-        project.run(&["convert", "bare.csv", "o.parquet", "--header", header, "--overwrite"]).expect(0);
+        project
+            .run(&[
+                "convert",
+                "bare.csv",
+                "o.parquet",
+                "--header",
+                header,
+                "--overwrite",
+            ])
+            .expect(0);
         table(&project, "o.parquet")
     };
     assert_eq!(columns("no").0, "column_1:INT64 column_2:string");
     assert_eq!(columns("auto"), columns("no"));
     assert_eq!(columns("yes").0, "1:INT64 x:string");
-    let wrong = project.run(&["convert", "bare.csv", "x.csv", "--delimiter", "ab"]).expect(2);
-    assert!(wrong.stderr.contains("expected one ASCII character"), "{}", wrong.stderr);
+    let wrong = project
+        .run(&["convert", "bare.csv", "x.csv", "--delimiter", "ab"])
+        .expect(2);
+    assert!(
+        wrong.stderr.contains("expected one ASCII character"),
+        "{}",
+        wrong.stderr
+    );
 }
 
 #[test]
@@ -308,12 +558,34 @@ fn columns_are_chosen_dropped_and_renamed() {
         let all = [&["convert", "in.csv", "-", "--to", "csv"], args].concat();
         project.run(&all).expect(0).stdout
     };
-    assert_eq!(out(&["--select", "name,id"]), "name,id\nAda,1\n\"a, b\",2\n,3\n");
+    assert_eq!(
+        out(&["--select", "name,id"]),
+        "name,id\nAda,1\n\"a, b\",2\n,3\n"
+    );
     assert_eq!(out(&["--drop", "at,name"]), "id\n1\n2\n3\n");
-    assert_eq!(out(&["--drop", "at", "--rename", "id=key"]), "key,name\n1,Ada\n2,\"a, b\"\n3,\n");
-    assert_eq!(out(&["--limit-rows", "1", "--drop", "at"]), "id,name\n1,Ada\n");
-    project.run(&["convert", "in.csv", "o.parquet", "--select", "at,id", "--rename", "at=when"]).expect(0);
-    assert_eq!(table(&project, "o.parquet").0, "when:timestamp(micros, utc) id:INT64");
+    assert_eq!(
+        out(&["--drop", "at", "--rename", "id=key"]),
+        "key,name\n1,Ada\n2,\"a, b\"\n3,\n"
+    );
+    assert_eq!(
+        out(&["--limit-rows", "1", "--drop", "at"]),
+        "id,name\n1,Ada\n"
+    );
+    project
+        .run(&[
+            "convert",
+            "in.csv",
+            "o.parquet",
+            "--select",
+            "at,id",
+            "--rename",
+            "at=when",
+        ])
+        .expect(0);
+    assert_eq!(
+        table(&project, "o.parquet").0,
+        "when:timestamp(micros, utc) id:INT64"
+    );
     let refused = |args: &[&str]| {
         let all = [&["convert", "in.csv", "x.csv"], args].concat();
         said(&project.run(&all))
@@ -324,14 +596,38 @@ fn columns_are_chosen_dropped_and_renamed() {
 }
 
 #[test]
+fn what_is_no_utf_8_text_is_refused() {
+    let project = Project::new();
+    project.write("in.csv", SMALL);
+    project
+        .run(&["convert", "in.csv", "table.parquet"])
+        .expect(0);
+    project.write("disguised.csv", read(&project, "table.parquet"));
+    project.write("wide.csv", b"\xff\xfea\0,\0b\0\n\0");
+    project.write("latin.csv", b"name,v\ncaf\xe9,1\n");
+    let refused = |file: &str| said(&project.run(&["convert", file, "x.parquet"]));
+    insta::assert_snapshot!(refused("disguised.csv"), @"error: disguised.csv: Parquet can be written and inspected, and not read by `convert` in this version");
+    insta::assert_snapshot!(refused("wide.csv"), @"error: wide.csv:1: header: the name of column 1 is not UTF-8: convert the file to UTF-8 first");
+    insta::assert_snapshot!(refused("latin.csv"), @r#"
+    error: bad row: latin.csv:2: record 1 (byte 7): expected UTF-8, found byte 0xe9 after "caf"
+      help: mend the row, or set bad rows aside: on_bad_row: quarantine (--on-bad-row quarantine)
+    "#);
+    assert!(!project.path("x.parquet").exists());
+}
+
+#[test]
 fn several_inputs_are_one_table_if_they_agree() {
     let project = Project::new();
     project.write("a.csv", "k,v\n1,x\n");
     project.write("b.csv", "k,v\n2,y\n");
     project.write("c.csv", "k,w\n3,z\n");
-    project.run(&["convert", "a.csv", "b.csv", "ab.csv"]).expect(0);
+    project
+        .run(&["convert", "a.csv", "b.csv", "ab.csv"])
+        .expect(0);
     assert_eq!(read(&project, "ab.csv"), b"k,v\n1,x\n2,y\n");
-    let done = project.run(&["convert", "a.csv", "c.csv", "ac.parquet"]).expect(65);
+    let done = project
+        .run(&["convert", "a.csv", "c.csv", "ac.parquet"])
+        .expect(65);
     insta::assert_snapshot!(said(&done), @r#"error: c.csv: the header differs from that of a.csv: missing "v"; extra "w""#);
 }
 
@@ -383,7 +679,10 @@ fn what_is_refused_has_its_code_and_leaves_nothing() {
     error: cannot create nowhere/x.csv: No such file or directory (os error 2)
       help: make its folder first
     ");
-    assert!(refused(&["in.csv", "x.csv", "--to", "xlsx"], 2).contains("[possible values: csv, csv.gz, csv.sz, parquet]"));
+    assert!(
+        refused(&["in.csv", "x.csv", "--to", "xlsx"], 2)
+            .contains("[possible values: csv, csv.gz, csv.sz, parquet]")
+    );
     assert!(refused(&["in.csv"], 2).contains("<IN... OUT>"));
 }
 
@@ -391,7 +690,9 @@ fn what_is_refused_has_its_code_and_leaves_nothing() {
 fn a_record_longer_than_the_limit_names_its_line() {
     let project = Project::new();
     project.write("long.csv", format!("a,b\n1,2\n3,{}\n", "x".repeat(5_000)));
-    let done = project.run(&["convert", "long.csv", "x.parquet", "--max-record", "4KiB"]).expect(65);
+    let done = project
+        .run(&["convert", "long.csv", "x.parquet", "--max-record", "4KiB"])
+        .expect(65);
     insta::assert_snapshot!(said(&done), @"error: long.csv:3: the record that starts here (byte 8) is longer than 4096 bytes; look for an unclosed quote, or raise max_record");
     assert!(!project.path("x.parquet").exists());
     project.run(&["convert", "long.csv", "x.parquet"]).expect(0);
@@ -402,17 +703,29 @@ fn a_header_alone_is_an_empty_table() {
     let project = Project::new();
     project.write("head.csv", "a,b\n");
     for output in ["o.csv", "o.csv.gz", "o.csv.sz", "o.parquet"] {
-        let answer = project.run(&["convert", "head.csv", output, "--output", "json"]).expect(0).json();
-        assert_eq!((&answer["rows"]["source"], &answer["rows"]["written"]), (&0.into(), &0.into()), "{output}");
+        let answer = project
+            .run(&["convert", "head.csv", output, "--output", "json"])
+            .expect(0)
+            .json();
+        assert_eq!(
+            (&answer["rows"]["source"], &answer["rows"]["written"]),
+            (&0.into(), &0.into()),
+            "{output}"
+        );
     }
     for wrapped in ["o.csv.gz", "o.csv.sz"] {
-        project.run(&["convert", wrapped, "back.csv", "--overwrite"]).expect(0);
+        project
+            .run(&["convert", wrapped, "back.csv", "--overwrite"])
+            .expect(0);
         assert_eq!(read(&project, "back.csv"), b"a,b\n");
     }
-    judge("compare_table.py", &[
-        project.path("head.csv").to_str().unwrap(),
-        project.path("o.parquet").to_str().unwrap(),
-    ])
+    judge(
+        "compare_table.py",
+        &[
+            project.path("head.csv").to_str().unwrap(),
+            project.path("o.parquet").to_str().unwrap(),
+        ],
+    )
     .expect(0);
 }
 
@@ -429,13 +742,22 @@ fn damaged_input_is_refused_whole() {
         for damaged in cuts.into_iter().chain([flipped]) {
             project.write(&format!("damaged-{wrapped}"), &damaged);
             for output in ["x.csv", "x.parquet"] {
-                let done = project.run(&["convert", &format!("damaged-{wrapped}"), output]).expect(65);
-                assert!(done.stderr.contains(&format!("damaged-{wrapped}")), "{}", done.stderr);
+                let done = project
+                    .run(&["convert", &format!("damaged-{wrapped}"), output])
+                    .expect(65);
+                assert!(
+                    done.stderr.contains(&format!("damaged-{wrapped}")),
+                    "{}",
+                    done.stderr
+                );
                 assert!(!project.path(output).exists());
             }
         }
     }
-    let none_left = names(&project.path("")).into_iter().filter(|n| n.starts_with('.')).count();
+    let none_left = names(&project.path(""))
+        .into_iter()
+        .filter(|n| n.starts_with('.'))
+        .count();
     assert_eq!(none_left, 0);
     project.write("cut.csv.sz", &read(&project, "w.csv.sz")[..50]);
     insta::assert_snapshot!(said(&project.run(&["convert", "cut.csv.sz", "x.csv"])), @r"
@@ -456,7 +778,12 @@ fn a_full_device_is_named_and_nothing_is_claimed() {
     // A device that is always full.
     for format in ["csv", "csv.gz", "csv.sz", "parquet"] {
         let mut command = project.command(&["convert", &january(), "-", "--to", format]);
-        command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+        command.stdout(
+            std::fs::OpenOptions::new()
+                .write(true)
+                .open("/dev/full")
+                .unwrap(),
+        );
         let out = command.output().unwrap();
         let stderr = String::from_utf8(out.stderr).unwrap();
         assert_eq!(out.status.code(), Some(1), "{format}: {stderr}");
@@ -476,17 +803,42 @@ fn a_disk_that_fills_up_leaves_nothing_under_the_final_name() {
     project.write("old.csv", "keep me");
     // The system refuses to let any file grow beyond 64 KiB, as a full disk would.
     let limited = "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\"";
-    for output in ["x.csv", "x.csv.gz", "x.csv.sz", "x.parquet", "parts/", "old.csv"] {
+    for output in [
+        "x.csv",
+        "x.csv.gz",
+        "x.csv.sz",
+        "x.parquet",
+        "parts/",
+        "old.csv",
+    ] {
         let out = std::process::Command::new("bash")
-            .args(["-c", limited, env!("CARGO_BIN_EXE_gristmill"), "convert", &january(), output, "--overwrite"])
-            .args(if output == "parts/" { &["--to", "csv"][..] } else { &[] })
+            .args([
+                "-c",
+                limited,
+                env!("CARGO_BIN_EXE_gristmill"),
+                "convert",
+                &january(),
+                output,
+                "--overwrite",
+            ])
+            .args(if output == "parts/" {
+                &["--to", "csv"][..]
+            } else {
+                &[]
+            })
             .current_dir(project.path(""))
             .output()
             .unwrap();
         let stderr = String::from_utf8(out.stderr).unwrap();
         assert_eq!(out.status.code(), Some(1), "{output}: {stderr}");
-        assert!(stderr.contains(&format!("cannot write {output}")), "{stderr}");
-        let left: Vec<_> = names(&project.path("")).into_iter().filter(|n| n != "parts").collect();
+        assert!(
+            stderr.contains(&format!("cannot write {output}")),
+            "{stderr}"
+        );
+        let left: Vec<_> = names(&project.path(""))
+            .into_iter()
+            .filter(|n| n != "parts")
+            .collect();
         assert_eq!(left, ["old.csv"], "{output}");
     }
     assert_eq!(names(&project.path("parts")), Vec::<String>::new());
@@ -498,20 +850,35 @@ fn answers_for_programs() {
     let project = Project::new();
     project.write("in.csv", SMALL);
     let json = ["--output", "json", "--result-file", "result.json"];
-    let mut answer = project.run(&[&["convert", "in.csv", "o.parquet"], &json[..]].concat()).expect(0).json();
+    let mut answer = project
+        .run(&[&["convert", "in.csv", "o.parquet"], &json[..]].concat())
+        .expect(0)
+        .json();
     let stored: Value = serde_json::from_slice(&read(&project, "result.json")).unwrap();
     assert_eq!(stored, answer);
     assert!(answer["seconds"].as_f64().unwrap() >= 0.0);
     answer["seconds"] = 0.into();
     insta::assert_snapshot!(answer.to_string(), @r#"{"status":"succeeded","exit":0,"rows":{"source":3,"quarantined":0,"written":3},"quarantine":{},"output":{"uri":null,"path":"o.parquet","files":["o.parquet"],"rows":3},"schema":[{"name":"id","type":"int64","nullable":false},{"name":"name","type":"string","nullable":true},{"name":"at","type":"timestamp_utc","nullable":true}],"seconds":0,"error":null}"#);
-    let failed = project.run(&[&["convert", "absent.csv", "p.parquet"], &json[..]].concat()).expect(66);
+    let failed = project
+        .run(&[&["convert", "absent.csv", "p.parquet"], &json[..]].concat())
+        .expect(66);
     let stored: Value = serde_json::from_slice(&read(&project, "result.json")).unwrap();
     assert_eq!(stored, failed.json());
     insta::assert_snapshot!(stored.to_string(), @r#"{"status":"failed","exit":66,"error":{"message":"cannot open absent.csv: No such file or directory (os error 2)","help":"check the path of the input","problems":[]}}"#);
-    let usage = project.run(&[&["convert", "in.csv", "p.parquet", "--nope"], &json[..]].concat()).expect(2);
+    let usage = project
+        .run(&[&["convert", "in.csv", "p.parquet", "--nope"], &json[..]].concat())
+        .expect(2);
     assert_eq!(usage.json()["exit"], 2);
     // A stream leaves standard output to the data; the answer is in the file.
-    let stream = ["convert", "in.csv", "-", "--to", "csv", "--result-file", "result.json"];
+    let stream = [
+        "convert",
+        "in.csv",
+        "-",
+        "--to",
+        "csv",
+        "--result-file",
+        "result.json",
+    ];
     assert_eq!(project.run(&stream).expect(0).stdout, SMALL);
     let stored: Value = serde_json::from_slice(&read(&project, "result.json")).unwrap();
     assert_eq!(stored["rows"]["written"], 3);
@@ -523,12 +890,30 @@ fn more_is_said_when_asked() {
     project.write("in.csv", SMALL);
     let quiet = project.run(&["convert", "in.csv", "a.parquet"]).expect(0);
     assert_eq!(quiet.stderr, "");
-    let done = project.run(&["convert", "in.csv", "b.parquet", "-v"]).expect(0);
+    let done = project
+        .run(&["convert", "in.csv", "b.parquet", "-v"])
+        .expect(0);
     let lines: Vec<&str> = done.stderr.lines().collect();
     assert_eq!(lines[0], "delimiter ',', quote '\"', a header");
-    assert_eq!(lines[1], "columns: id int64, name string or null, at timestamp_utc or null");
-    assert!(lines[2].starts_with("b.parquet: 3 rows, ") && lines[2].contains("SHA-256 "), "{}", lines[2]);
-    let json = project.run(&["convert", "in.csv", "c.parquet", "-v", "--log-format", "json"]).expect(0);
+    assert_eq!(
+        lines[1],
+        "columns: id int64, name string or null, at timestamp_utc or null"
+    );
+    assert!(
+        lines[2].starts_with("b.parquet: 3 rows, ") && lines[2].contains("SHA-256 "),
+        "{}",
+        lines[2]
+    );
+    let json = project
+        .run(&[
+            "convert",
+            "in.csv",
+            "c.parquet",
+            "-v",
+            "--log-format",
+            "json",
+        ])
+        .expect(0);
     for line in json.stderr.lines() {
         serde_json::from_str::<Value>(line).unwrap_or_else(|e| panic!("{e}: {line}"));
     }
@@ -541,13 +926,33 @@ fn bad_rows_are_kept_where_they_are_wanted() {
     // An older file of bad rows does not outlive a run without any.
     project.write("bad.jsonl", "old");
     project.write("good.csv", "a,b\n1,2\n");
-    project.run(&["convert", "good.csv", "x.csv", "--bad-rows", "bad.jsonl"]).expect(0);
+    project
+        .run(&["convert", "good.csv", "x.csv", "--bad-rows", "bad.jsonl"])
+        .expect(0);
     assert!(!project.path("bad.jsonl").exists());
-    project.run(&["convert", "in.csv", "y.csv", "--on-bad-row", "quarantine", "--bad-rows", "bad.jsonl"]).expect(0);
+    project
+        .run(&[
+            "convert",
+            "in.csv",
+            "y.csv",
+            "--on-bad-row",
+            "quarantine",
+            "--bad-rows",
+            "bad.jsonl",
+        ])
+        .expect(0);
     insta::assert_snapshot!(String::from_utf8(read(&project, "bad.jsonl")).unwrap(), @r#"{"file":"in.csv","line":3,"record":2,"byte":8,"column":null,"reason":"ragged","expected":"2 fields","found":"1 field","raw":"3"}"#);
     assert_eq!(read(&project, "y.csv"), b"a,b\n1,2\n");
     // In a folder of their own; the file in the way is none.
-    let blocked = ["convert", "in.csv", "z.csv", "--on-bad-row", "quarantine", "--bad-rows", "in.csv/bad.jsonl"];
+    let blocked = [
+        "convert",
+        "in.csv",
+        "z.csv",
+        "--on-bad-row",
+        "quarantine",
+        "--bad-rows",
+        "in.csv/bad.jsonl",
+    ];
     let blocked = project.run(&blocked).expect(1);
     assert!(blocked.stderr.contains("in.csv"), "{}", blocked.stderr);
     assert!(!project.path("z.csv").exists());

@@ -29,16 +29,30 @@ fn every_command_of_the_readme_runs() {
         std::os::unix::fs::symlink(repository().join(name), project.path(name)).unwrap();
     }
     let commands = commands(&readme());
-    assert_eq!(commands.iter().filter(|c| !c.starts_with("gristmill ")).count(), 2, "exactly two set-up commands");
+    assert_eq!(
+        commands
+            .iter()
+            .filter(|c| !c.starts_with("gristmill "))
+            .count(),
+        2,
+        "exactly two set-up commands"
+    );
     let mut ran = 0;
     for command in &commands {
-        let Some(words) = command.strip_prefix("cargo run --release -- ").or(command.strip_prefix("gristmill ")) else {
+        let Some(words) = command
+            .strip_prefix("cargo run --release -- ")
+            .or(command.strip_prefix("gristmill "))
+        else {
             assert_eq!(command, "./scripts/test");
             continue;
         };
         let words: Vec<&str> = words.split_whitespace().collect();
         // convert.yaml writes beside itself, which for a linked folder is the repository.
-        let words: Vec<&str> = if words.contains(&"pipelines/convert.yaml") { vec!["validate", "pipelines/convert.yaml"] } else { words };
+        let words: Vec<&str> = if words.contains(&"pipelines/convert.yaml") {
+            vec!["validate", "pipelines/convert.yaml"]
+        } else {
+            words
+        };
         finish(&mut project.command(&words)).expect(0);
         ran += 1;
     }
@@ -47,15 +61,22 @@ fn every_command_of_the_readme_runs() {
 
 #[test]
 fn the_readme_lists_the_exit_codes_that_the_help_lists() {
-    let help = finish(&mut Project::new().command(&["--help"])).expect(0).stdout;
+    let help = finish(&mut Project::new().command(&["--help"]))
+        .expect(0)
+        .stdout;
     let listed = help.split("Exit codes:").nth(1).unwrap();
     let readme = readme();
     for code in [0, 1, 2, 65, 66, 69, 70, 73, 75, 77, 78, 99, 124, 130, 143] {
-        assert!(listed.split(|c: char| !c.is_ascii_digit()).any(|n| n == code.to_string()), "{code} in --help");
+        assert!(
+            listed
+                .split(|c: char| !c.is_ascii_digit())
+                .any(|n| n == code.to_string()),
+            "{code} in --help"
+        );
         let row = readme.lines().any(|l| {
-            l.strip_prefix("| ").and_then(|l| l.split(" |").next()).is_some_and(|cell| {
-                cell.split(", ").any(|n| n == code.to_string())
-            })
+            l.strip_prefix("| ")
+                .and_then(|l| l.split(" |").next())
+                .is_some_and(|cell| cell.split(", ").any(|n| n == code.to_string()))
         });
         assert!(row, "{code} in README.md");
     }

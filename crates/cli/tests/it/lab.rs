@@ -299,7 +299,13 @@ fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 /// CSV with a header: rows `rI`, I, I/2.
 pub(crate) fn rows(range: std::ops::Range<usize>) -> String {
-    let line = |i: usize| format!("r{i},{i},{}.{}\n", i / 2, if i % 2 == 0 { 0 } else { 5 });
+    let line = |i: usize| {
+        format!(
+            "r{i},{i},{}.{}\n",
+            i / 2,
+            if i.is_multiple_of(2) { 0 } else { 5 }
+        )
+    };
     std::iter::once("id,a,b\n".to_owned())
         .chain(range.map(line))
         .collect()

@@ -2,9 +2,9 @@
 //! other people's software where there is any.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod contract;
 mod converting;
 mod documents;
-mod contract;
 mod driven;
 mod inspecting;
 mod lab;

@@ -19,13 +19,18 @@ impl Done {
     /// The last line of standard output as JSON.
     pub(crate) fn json(&self) -> Value {
         let line = self.stdout.lines().last().unwrap_or_default();
-        serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line:?}\nstderr:\n{}", self.stderr))
+        serde_json::from_str(line)
+            .unwrap_or_else(|e| panic!("{e}: {line:?}\nstderr:\n{}", self.stderr))
     }
 
     /// Panics with everything that was said unless the exit code is `code`.
     #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 }
@@ -37,7 +42,9 @@ pub(crate) struct Project {
 
 impl Project {
     pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// The folder, or something in it.
@@ -56,7 +63,10 @@ impl Project {
     /// The binary, to be run in this folder, with no setting of the caller's.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
-        command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
             if name.starts_with("GRISTMILL_") || name.starts_with("AWS_") {
@@ -92,7 +102,11 @@ impl Project {
 
     /// Starts the binary and does not wait.
     pub(crate) fn start(&self, args: &[&str]) -> Child {
-        self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        self.command(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// The endpoint file of the embedded services under a work folder of this project.
@@ -107,19 +121,29 @@ impl Drop for Project {
         let mut folders = vec![self.dir.path().to_owned()];
         while let Some(folder) = folders.pop() {
             end_services(&folder);
-            let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+            let Ok(entries) = std::fs::read_dir(&folder) else {
+                continue;
+            };
             let below = entries.flatten().map(|e| e.path());
-            folders.extend(below.filter(|p| p.is_dir() && !p.ends_with("s3") && !p.ends_with("runs")));
+            folders
+                .extend(below.filter(|p| p.is_dir() && !p.ends_with("s3") && !p.ends_with("runs")));
         }
     }
 }
 
 /// Ends the services whose endpoint file lies in `folder`, if any.
 fn end_services(folder: &Path) {
-    let Ok(text) = std::fs::read(folder.join("endpoint.json")) else { return };
-    let pid = serde_json::from_slice::<Value>(&text).ok().and_then(|v| v["pid"].as_u64());
+    let Ok(text) = std::fs::read(folder.join("endpoint.json")) else {
+        return;
+    };
+    let pid = serde_json::from_slice::<Value>(&text)
+        .ok()
+        .and_then(|v| v["pid"].as_u64());
     if let Some(pid) = pid {
-        let _ = Command::new("kill").arg(pid.to_string()).stderr(Stdio::null()).status();
+        let _ = Command::new("kill")
+            .arg(pid.to_string())
+            .stderr(Stdio::null())
+            .status();
     }
 }
 
@@ -137,13 +161,21 @@ fn done(out: &std::process::Output) -> Done {
 
 /// The repository's folder.
 pub(crate) fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 /// A judge: a Python script of `judges/`, by the interpreter that has its packages
 /// (`scripts/test` sets it up).
 pub(crate) fn judge(script: &str, args: &[&str]) -> Done {
-    let python = std::env::var("GRISTMILL_PYTHON")
-        .expect("GRISTMILL_PYTHON is not set: run the tests by ./scripts/test, which installs the judges");
-    finish(Command::new(python).arg(repository().join("judges").join(script)).args(args))
+    let python = std::env::var("GRISTMILL_PYTHON").expect(
+        "GRISTMILL_PYTHON is not set: run the tests by ./scripts/test, which installs the judges",
+    );
+    finish(
+        Command::new(python)
+            .arg(repository().join("judges").join(script))
+            .args(args),
+    )
 }

@@ -149,13 +149,10 @@ fn parameters_that_are_wrong_missing_or_unknown_are_usage_errors() {
 fn a_model_that_answers_500_fails_and_is_not_paid_twice_for_what_it_did() {
     let lab = Lab::new();
     lab.answer("status:500");
-    assert_snapshot!(lab.refusal(lab.run(&[]), 69), @r"
-    job sums-HASH-a1 ended as Failed: AlgorithmError: See job logs for more information. 3 of 3 shards without a usable output (RUN-00000.csv: no output; RUN-00001.csv: no output; RUN-00002.csv: no output). Nothing was published
-    help: once the cause is mended, the same command scores only the shards that are missing. The job's log, in DIR/.gristmill/local/sagemaker/logs/sums-HASH-a1:
-        -11-22T04:33:55.155:[sagemaker logs]: work/runs/RUN/shards/HASH/RUN-00001.csv: Message:
-        -11-22T04:33:55.155:[sagemaker logs]: work/runs/RUN/shards/HASH/RUN-00001.csv: told to
-        listening on 33221, answering status 500
-    ");
+    let told = lab.refusal(lab.run(&[]), 69);
+    assert_snapshot!(told.lines().next().unwrap(), @"job sums-HASH-a1 ended as Failed: AlgorithmError: See job logs for more information. 3 of 3 shards have no usable output (RUN-00000.csv: no output; RUN-00001.csv: no output; RUN-00002.csv: no output). Nothing was published");
+    // What the container said is in the help, from its log.
+    assert!(told.contains("told to"), "{told}");
     assert_eq!(lab.jobs().len(), 1);
     lab.answer("sum");
     let mended = lab.run(&[]).expect(0).json();
@@ -170,11 +167,8 @@ fn a_model_that_answers_500_fails_and_is_not_paid_twice_for_what_it_did() {
 fn one_row_too_few_is_never_published() {
     let lab = Lab::new();
     lab.answer("short");
-    assert_snapshot!(lab.refusal(lab.run(&[]), 69), @r"
-    job sums-HASH-a1 ended as Completed. 3 of 3 shards without a usable output (RUN-00000.csv: 100 rows were sent and 99 came back; RUN-00001.csv: 100 rows were sent and 99 came back; RUN-00002.csv: 50 rows were sent and 49 came back). Nothing was published
-    help: once the cause is mended, the same command scores only the shards that are missing. The job's log, in DIR/.gristmill/local/sagemaker/logs/sums-HASH-a1:
-        listening on 44787, answering short
-    ");
+    let told = lab.refusal(lab.run(&[]), 69);
+    assert_snapshot!(told.lines().next().unwrap(), @"job sums-HASH-a1 ended as Completed. 3 of 3 shards have no usable output (RUN-00000.csv: 100 rows were sent and 99 came back; RUN-00001.csv: 100 rows were sent and 99 came back; RUN-00002.csv: 50 rows were sent and 49 came back). Nothing was published");
 }
 
 #[test]

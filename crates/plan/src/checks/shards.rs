@@ -17,7 +17,10 @@ pub(super) fn check(view: &mut View<'_>) {
         media_types(view);
         return;
     }
-    if view.text("shards.null").is_some_and(|null| !null.is_empty()) {
+    if view
+        .text("shards.null")
+        .is_some_and(|null| !null.is_empty())
+    {
         let message = "`shards.null` is for what a model reads; without `transform` cells stay as \
                        they were read"
             .to_owned();

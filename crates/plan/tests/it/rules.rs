@@ -453,7 +453,7 @@ fn credentials_are_refused_and_never_repeated() {
       help: remove it, and treat it as leaked; AWS credentials come from the environment, a profile or a role
     [credentials-in-file] p.yaml:16:41: `transform.environment`: `AWS_SECRET_ACCESS_KEY` is a credential's name
       help: the container gets its credentials from the model's execution role
-    [bad-value] p.yaml:21:18: `local.model.onnx`: `s3://b/x?X-Amz-Signature=…` must be a local path
+    [bad-value] p.yaml:21:18: `local.model.onnx`: `s3://b/x?…` must be a local path
     [credentials-in-file] p.yaml:21:27: this looks like a presigned URL; a pipeline file must not hold credentials
       help: remove it, and treat it as leaked; AWS credentials come from the environment, a profile or a role
     ");

@@ -40,7 +40,10 @@ pub(crate) async fn run(
         .state(|s| s.assembled.clone())
         .filter(|a| a.fingerprint == prints.assemble);
     if let Some(done) = done
-        && done.parts.iter().all(|p| is_here(session, &prints.assemble, p))
+        && done
+            .parts
+            .iter()
+            .all(|p| is_here(session, &prints.assemble, p))
     {
         session.reused(
             Stage::Assemble,
@@ -75,7 +78,11 @@ pub(crate) async fn run(
         parts,
         rows: total,
     })?;
-    Ok(clock.finish(format!("{} in {}", counted(total, "row"), counted(count as u64, "file"))))
+    Ok(clock.finish(format!(
+        "{} in {}",
+        counted(total, "row"),
+        counted(count as u64, "file")
+    )))
 }
 
 /// The fingerprints of the stages that the output is made from.

@@ -74,7 +74,11 @@ pub(crate) async fn run(
         rows_accepted: done.rows,
         quarantined,
     })?;
-    let summary = format!("{} in {}", counted(done.rows, "row"), counted(done.files.len() as u64, "file"));
+    let summary = format!(
+        "{} in {}",
+        counted(done.rows, "row"),
+        counted(done.files.len() as u64, "file")
+    );
     let parts = done.files.into_iter().map(part_record).collect();
     session.record(&Entry::Assembled {
         fingerprint: print,

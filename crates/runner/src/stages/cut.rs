@@ -47,7 +47,11 @@ pub(crate) async fn run(session: &Arc<Session>, plan: &Plan, job: CutJob) -> Res
         });
         session.reused(
             Stage::Shards,
-            format!("{} in {} were uploaded before", counted(rows, "row"), counted(u64::from(shards), "shard")),
+            format!(
+                "{} in {} were uploaded before",
+                counted(rows, "row"),
+                counted(u64::from(shards), "shard")
+            ),
         );
         return Ok(0.0);
     }

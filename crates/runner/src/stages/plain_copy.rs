@@ -52,9 +52,8 @@ pub(crate) async fn folder(
 }
 
 fn is_current(folder: &Path, manifest: &[u8], parts: &[PartRecord]) -> bool {
-    let whole = |p: &PartRecord| {
-        std::fs::metadata(folder.join(&p.name)).is_ok_and(|m| m.len() == p.bytes)
-    };
+    let whole =
+        |p: &PartRecord| std::fs::metadata(folder.join(&p.name)).is_ok_and(|m| m.len() == p.bytes);
     std::fs::read(folder.join(MANIFEST)).is_ok_and(|there| there == manifest)
         && folder.join(SUCCESS).exists()
         && parts.iter().all(whole)

@@ -121,7 +121,9 @@ pub(crate) async fn run(
         manifest_sha256: sha256_hex(&text),
     };
     if session.state(|s| s.published.as_ref() == Some(&published))
-        && missing(session, target, &published, &assembled.parts).await?.is_none()
+        && missing(session, target, &published, &assembled.parts)
+            .await?
+            .is_none()
     {
         session.reused(Stage::Publish, format!("{uri} was published before"));
         return Ok(0.0);
@@ -183,7 +185,10 @@ async fn to_place(
     let mut names = manifest.names();
     names.insert(CLAIM.to_owned());
     announce(session, target, names).await?;
-    session.cancel.guard(claim(session, &place, target, mode)).await?;
+    session
+        .cancel
+        .guard(claim(session, &place, target, mode))
+        .await?;
     if let Err(error) = check_destination(session, target, mode).await {
         place.delete(CLAIM).await?;
         return Err(error);
@@ -193,7 +198,10 @@ async fn to_place(
     let progress = session.progress(Stage::Publish);
     for file in &manifest.files {
         let from = parts.join(&file.name);
-        session.cancel.guard(place.put_file(&file.name, &from)).await?;
+        session
+            .cancel
+            .guard(place.put_file(&file.name, &from))
+            .await?;
         progress.add(file.rows, file.bytes);
     }
     for name in stale {
@@ -216,8 +224,7 @@ async fn claim(
         run_key: session.run_key.clone(),
         run_id: session.run_id.clone(),
     };
-    let bytes =
-        Bytes::from(serde_json::to_vec(&record).map_err(|e| RunError::bug(e.to_string()))?);
+    let bytes = Bytes::from(serde_json::to_vec(&record).map_err(|e| RunError::bug(e.to_string()))?);
     if place.create(CLAIM, bytes.clone()).await? {
         return Ok(());
     }
@@ -230,7 +237,9 @@ async fn claim(
     if mode == PublishMode::Overwrite {
         session.note(
             Level::Warn,
-            format!("{holder} publishes at {target} just now, or was cut off: its claim is replaced"),
+            format!(
+                "{holder} publishes at {target} just now, or was cut off: its claim is replaced"
+            ),
         );
         return place.put_bytes(CLAIM, bytes).await;
     }
@@ -261,7 +270,10 @@ async fn stale_names(
         .into_iter()
         .filter(|n| !kept.contains(n) && n != CLAIM)
         .partition(|n| replaced.contains(n));
-    let data: Vec<&String> = others.iter().filter(|n| !n.starts_with(['_', '.'])).collect();
+    let data: Vec<&String> = others
+        .iter()
+        .filter(|n| !n.starts_with(['_', '.']))
+        .collect();
     if let Some(first) = data.first() {
         session.note(
             Level::Warn,
@@ -318,7 +330,10 @@ pub(crate) async fn missing(
     if let Target::File(path) = target {
         let (path, parts) = (path.clone(), parts.to_vec());
         return blocking(move || {
-            let whole = parts.first().map(|p| is_file(&path, &p.sha256)).transpose()?;
+            let whole = parts
+                .first()
+                .map(|p| is_file(&path, &p.sha256))
+                .transpose()?;
             let gone = whole != Some(true);
             Ok(gone.then(|| format!("{} is not the file that was published", path.display())))
         })
@@ -327,7 +342,10 @@ pub(crate) async fn missing(
     let place = target.destination(session.cloud.as_ref())?;
     let there = session.cancel.guard(place.sizes()).await?;
     let names = parts.iter().map(|p| p.name.as_str());
-    if let Some(gone) = names.chain([MANIFEST, SUCCESS]).find(|n| !there.contains_key(*n)) {
+    if let Some(gone) = names
+        .chain([MANIFEST, SUCCESS])
+        .find(|n| !there.contains_key(*n))
+    {
         return Ok(Some(format!("{gone} is gone from {target}")));
     }
     if let Some(part) = parts.iter().find(|p| there.get(&p.name) != Some(&p.bytes)) {
@@ -336,7 +354,10 @@ pub(crate) async fn missing(
             part.name, part.bytes
         )));
     }
-    let manifest = place.get(MANIFEST, MAX_MANIFEST_BYTES).await?.unwrap_or_default();
+    let manifest = place
+        .get(MANIFEST, MAX_MANIFEST_BYTES)
+        .await?
+        .unwrap_or_default();
     let same = sha256_hex(&manifest) == published.manifest_sha256;
     Ok((!same).then(|| format!("{target} was overwritten by another run")))
 }

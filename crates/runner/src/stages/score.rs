@@ -22,10 +22,10 @@ use crate::inventory::blocking;
 use crate::local_services;
 use crate::remote::short;
 use crate::session::Session;
-use crate::state::Launched;
-use crate::words::counted;
 use crate::stages::fetch::fetch;
 use crate::stages::watch::{self, Ended};
+use crate::state::Launched;
+use crate::words::counted;
 
 /// Jobs that one attempt creates at most, when the service itself fails.
 const JOBS_AN_ATTEMPT: u32 = 3;
@@ -91,7 +91,11 @@ pub(crate) async fn run(
         )
     });
     session.mirror().await?;
-    Ok(clock.finish(format!("{} in {}", counted(rows, "row"), counted(shards as u64, "shard"))))
+    Ok(clock.finish(format!(
+        "{} in {}",
+        counted(rows, "row"),
+        counted(shards as u64, "shard")
+    )))
 }
 
 /// Shards without a verified output of this fingerprint.
@@ -141,7 +145,9 @@ fn warn_of_others(session: &Session, job: &ScoreJob) {
     if let Some(name) = running {
         session.note(
             Level::Warn,
-            format!("job {name} was created under other settings and may still run; it is left alone"),
+            format!(
+                "job {name} was created under other settings and may still run; it is left alone"
+            ),
         );
     }
 }
@@ -150,9 +156,7 @@ fn warn_of_others(session: &Session, job: &ScoreJob) {
 /// a new one.
 fn next_attempt(session: &Session, job: &ScoreJob) -> u32 {
     session.state(|s| {
-        let unknown = s
-            .last_launch(&job.fingerprint)
-            .filter(|l| l.arn.is_none());
+        let unknown = s.last_launch(&job.fingerprint).filter(|l| l.arn.is_none());
         let most = s.launches.iter().map(|l| l.attempt).max().unwrap_or(0);
         unknown.map_or(most + 1, |l| l.attempt)
     })
@@ -392,7 +396,7 @@ fn failure(
         n => format!(" and {n} more"),
     };
     let message = format!(
-        "job {} ended as {}{reason}. {} of {all} shards without a usable output ({}{more}). Nothing was published",
+        "job {} ended as {}{reason}. {} of {all} shards have no usable output ({}{more}). Nothing was published",
         ended.name,
         watch::status_name(&ended.status),
         missing.len(),
@@ -417,7 +421,10 @@ fn where_to_look(session: &Session, job: &str) -> String {
     }
     let folder = local_services::folder(session.work.root());
     let lines = local_services::job_log(&folder, job);
-    let said: String = lines.iter().map(|l| format!("\n    {}", printable(l))).collect();
+    let said: String = lines
+        .iter()
+        .map(|l| format!("\n    {}", printable(l)))
+        .collect();
     let place = folder.join("sagemaker/logs").join(job);
     format!("{then}. The job's log, in {}:{said}", place.display())
 }

@@ -161,7 +161,8 @@ pub(crate) async fn until_ended(
         if info.status.is_terminal() {
             return ended(session, info).await;
         }
-        let late = |limit| age(&info) >= limit && (!created_now || begun.elapsed().as_secs() >= limit);
+        let late =
+            |limit| age(&info) >= limit && (!created_now || begun.elapsed().as_secs() >= limit);
         if limit.is_some_and(late) {
             return Err(stop_late(session, &transforms, name, limit.unwrap_or_default()).await);
         }
