@@ -7,7 +7,7 @@ use gristmill_runner::LocalMap;
 
 /// Batch data preparation and SageMaker transform jobs, every row accounted for.
 #[derive(Debug, Parser)]
-#[command(name = "gristmill", version, about, propagate_version = true)]
+#[command(name = "gristmill", version, propagate_version = true)]
 #[command(
     after_help = "Exit codes: 0 done · 1 failed · 2 usage · 65 the data · 66 no input · 69 the model · \
 70 a bug · 73 exists · 75 temporary, call again · 77 permission · 78 the pipeline file · 99 nothing to do · \
