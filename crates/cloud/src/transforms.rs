@@ -136,7 +136,7 @@ impl Transforms {
         let attempts = Attempts::default();
         self.client
             .list_transform_jobs()
-            .name_contains(name_contains)
+            .set_name_contains((!name_contains.is_empty()).then(|| name_contains.to_owned()))
             .max_results(LIST_PAGE_MAX)
             .set_next_token(token)
             .customize()
