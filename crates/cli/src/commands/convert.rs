@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gristmill_runner::{EventSink, ExitCode, Level, RunError, Stage};
+use gristmill_runner::{Cancel, EventSink, ExitCode, Level, RunError, Stage};
 use gristmill_tabular::{
     Column, ColumnType, ConvertJob, Converted, Format, Input, OnBadRow as TabularOnBadRow,
     ParquetCompression, Progress, ScanOptions, Schema, TabularError, Target, Typing,
@@ -17,7 +17,8 @@ use crate::args::{Codec, Columns, ConvertArgs, FileFormat, Global, OnBadRow, Yes
 use crate::commands::convert_inputs::{
     dialect_in_words, dialect_of, head, open_inputs, refuse_parquet,
 };
-use crate::commands::threads;
+use crate::commands::{runtime, threads};
+use crate::signals;
 use crate::view::View;
 use gristmill_runner::words::grouped;
 
@@ -41,15 +42,21 @@ pub(crate) fn convert(
                 .with_help("name an output file, or use --result-file for the answer"),
         );
     }
+    check_bad_rows(args, inputs)?;
     let scratch = scratch_folder(output);
     let inputs = open_inputs(inputs, args.from, &scratch)?;
     let job = job(args, inputs, output, to)?;
-    let progress = Bar::new(global);
+    // Only now: a read from standard input is better ended by the signal itself.
+    let cancel = Cancel::default();
+    let runtime = runtime()?;
+    let _inside = runtime.enter();
+    signals::listen(&cancel);
+    let progress = Bar::new(global, cancel);
     progress.note(dialect_in_words(&job.options.dialect));
     let begun = std::time::Instant::now();
     let done = work(job, &progress);
     progress.view.clear();
-    let done = done.map_err(explained)?;
+    let done = done.map_err(|e| progress.interrupted_or(e))?;
     progress.tell(&done, begun.elapsed().as_secs_f64());
     answer(
         printer,
@@ -60,6 +67,25 @@ pub(crate) fn convert(
         streamed,
     );
     Ok(ExitCode::Success)
+}
+
+/// Bad rows must not replace something that the caller wants to keep, least of all the input.
+fn check_bad_rows(args: &ConvertArgs, inputs: &[PathBuf]) -> Result<(), RunError> {
+    let Some(path) = &args.bad_rows else {
+        return Ok(());
+    };
+    let real = |p: &Path| std::fs::canonicalize(p).ok();
+    let there = real(path);
+    if there.is_some() && inputs.iter().any(|i| real(i) == there) {
+        return Err(usage(format!(
+            "--bad-rows {}: is one of the inputs",
+            path.display()
+        )));
+    }
+    if there.is_some() && !args.overwrite {
+        return Err(TabularError::OutputExists { path: path.clone() }.into());
+    }
+    Ok(())
 }
 
 /// The class of an error, with advice that fits a command without state.
@@ -273,17 +299,30 @@ fn answer(
 /// Progress of a conversion, shown as the one stage that it is.
 struct Bar {
     view: Arc<View>,
+    cancel: Cancel,
 }
 
 impl Bar {
-    fn new(global: &Global) -> Self {
+    fn new(global: &Global, cancel: Cancel) -> Self {
         let view = Arc::new(View::new(global));
         view.emit(&gristmill_runner::Event::StageStarted {
             stage: Stage::Shards,
             total_bytes: None,
             total_rows: None,
         });
-        Self { view }
+        Self { view, cancel }
+    }
+
+    /// An interruption takes with it what was begun; any other error is explained.
+    fn interrupted_or(&self, error: TabularError) -> RunError {
+        if !matches!(error, TabularError::Cancelled) {
+            return explained(error);
+        }
+        let exit = self.cancel.error().exit;
+        RunError::new(
+            exit,
+            "interrupted; nothing was left under the output's name",
+        )
     }
 
     /// A line of `-v`.
@@ -329,5 +368,9 @@ impl Progress for Bar {
             rows,
             bytes,
         });
+    }
+
+    fn cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
     }
 }

@@ -957,3 +957,75 @@ fn bad_rows_are_kept_where_they_are_wanted() {
     assert!(blocked.stderr.contains("in.csv"), "{}", blocked.stderr);
     assert!(!project.path("z.csv").exists());
 }
+
+#[test]
+fn bad_rows_never_replace_the_input_or_a_file_that_is_there() {
+    let project = Project::new();
+    project.write("in.csv", "a,b\n1,2\n3\n");
+    let args = [
+        "convert",
+        "in.csv",
+        "out.parquet",
+        "--on-bad-row",
+        "quarantine",
+        "--bad-rows",
+    ];
+    let with = |file: &'static str| [&args[..], &[file]].concat();
+    let refused = project.run(&with("in.csv")).expect(2);
+    assert!(
+        refused.stderr.contains("is one of the inputs"),
+        "{}",
+        refused.stderr
+    );
+    project.write("kept.jsonl", "mine\n");
+    project.run(&with("kept.jsonl")).expect(73);
+    assert_eq!(
+        std::fs::read(project.path("kept.jsonl")).unwrap(),
+        b"mine\n"
+    );
+    assert_eq!(
+        std::fs::read(project.path("in.csv")).unwrap(),
+        b"a,b\n1,2\n3\n"
+    );
+    assert!(!project.path("out.parquet").exists());
+    project.run(&with("new.jsonl")).expect(0);
+}
+
+#[test]
+fn an_interruption_leaves_nothing_behind() {
+    let project = Project::new();
+    // Large enough that the signal comes while it works.
+    let row = format!("{}\n", ["1234567890"; 20].join(","));
+    let header = (0..20)
+        .map(|i| format!("c{i}"))
+        .collect::<Vec<_>>()
+        .join(",");
+    project.write("in.csv", format!("{header}\n{}", row.repeat(400_000)));
+    std::fs::create_dir_all(project.path("out")).unwrap();
+    let child = project.start(&["convert", "in.csv", "out/big.parquet", "--threads", "1"]);
+    let pid = child.id().to_string();
+    let begun = || {
+        std::fs::read_dir(project.path("out"))
+            .unwrap()
+            .next()
+            .is_some()
+    };
+    for _ in 0..500 {
+        if begun() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    std::process::Command::new("kill")
+        .args(["-INT", &pid])
+        .status()
+        .unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(
+        done.status.code(),
+        Some(130),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    assert!(!begun(), "something was left");
+}
