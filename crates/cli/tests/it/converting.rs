@@ -923,11 +923,18 @@ fn more_is_said_when_asked() {
 fn bad_rows_are_kept_where_they_are_wanted() {
     let project = Project::new();
     project.write("in.csv", "a,b\n1,2\n3\n");
-    // An older file of bad rows does not outlive a run without any.
+    // With --overwrite, an older file of bad rows does not outlive a conversion without any.
     project.write("bad.jsonl", "old");
     project.write("good.csv", "a,b\n1,2\n");
     project
-        .run(&["convert", "good.csv", "x.csv", "--bad-rows", "bad.jsonl"])
+        .run(&[
+            "convert",
+            "good.csv",
+            "x.csv",
+            "--overwrite",
+            "--bad-rows",
+            "bad.jsonl",
+        ])
         .expect(0);
     assert!(!project.path("bad.jsonl").exists());
     project
