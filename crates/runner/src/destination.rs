@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -24,8 +24,9 @@ const PUBLISHED_MODE: u32 = 0o644;
 pub(crate) enum Destination {
     /// Every name is appended to the prefix, which ends with a slash.
     S3 { store: Store, prefix: S3Uri },
-    /// A folder of this machine; made when the first file comes.
-    Folder(PathBuf),
+    /// A folder of this machine; made when the first file comes. `run` tells this run's unfinished
+    /// files from those of others.
+    Folder { path: PathBuf, run: String },
 }
 
 impl Destination {
@@ -58,7 +59,7 @@ impl Destination {
                     names.filter_map(|o| o.key.strip_prefix(&prefix.key).map(str::to_owned));
                 Ok(names.filter(|n| !n.is_empty()).collect())
             }
-            Self::Folder(path) => folder_names(path),
+            Self::Folder { path, .. } => folder_names(path),
         }
     }
 
@@ -73,7 +74,7 @@ impl Destination {
                 let name = |key: &str| key.strip_prefix(&prefix.key).unwrap_or(key).to_owned();
                 Ok(listed.iter().map(|o| (name(&o.key), o.size)).collect())
             }
-            Self::Folder(path) => {
+            Self::Folder { path, .. } => {
                 let names = folder_names(path)?.into_iter();
                 let size = |n: String| {
                     let meta = std::fs::metadata(path.join(&n)).ok()?;
@@ -93,10 +94,10 @@ impl Destination {
             Self::S3 { store, prefix } => {
                 get_if_there(store, &Self::key(prefix, name), max_bytes).await
             }
-            Self::Folder(folder) => match std::fs::read(folder.join(name)) {
+            Self::Folder { path, .. } => match std::fs::read(path.join(name)) {
                 Ok(bytes) => Ok(Some(Bytes::from(bytes))),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                Err(e) => Err(RunError::io("read", &folder.join(name), e)),
+                Err(e) => Err(RunError::io("read", &path.join(name), e)),
             },
         }
     }
@@ -112,9 +113,9 @@ impl Destination {
                 store.put_file(&uri, from, &PutOptions::default()).await?;
                 Ok(())
             }
-            Self::Folder(folder) => {
-                let (from, to) = (from.to_owned(), folder.join(name));
-                blocking(move || copy_durably(&from, &to)).await
+            Self::Folder { path, run } => {
+                let (from, to, run) = (from.to_owned(), path.join(name), run.clone());
+                blocking(move || copy_durably(&from, &to, &run)).await
             }
         }
     }
@@ -130,9 +131,9 @@ impl Destination {
                 store.put_bytes(&uri, bytes, &PutOptions::default()).await?;
                 Ok(())
             }
-            Self::Folder(folder) => {
-                let to = folder.join(name);
-                blocking(move || write_durably(&to, |out| out.write_all(&bytes))).await
+            Self::Folder { path, run } => {
+                let (to, run) = (path.join(name), run.clone());
+                blocking(move || write_durably(&to, &run, |out| out.write_all(&bytes))).await
             }
         }
     }
@@ -152,9 +153,9 @@ impl Destination {
                     Err(e) => Err(e.into()),
                 }
             }
-            Self::Folder(folder) => {
-                let to = folder.join(name);
-                blocking(move || create_durably(&to, &bytes)).await
+            Self::Folder { path, run } => {
+                let (to, run) = (path.join(name), run.clone());
+                blocking(move || write_if_absent(&to, &run, |out| out.write_all(&bytes))).await
             }
         }
     }
@@ -166,35 +167,51 @@ impl Destination {
     pub(crate) async fn delete(&self, name: &str) -> Result<(), RunError> {
         match self {
             Self::S3 { store, prefix } => Ok(store.delete(&Self::key(prefix, name)).await?),
-            Self::Folder(folder) => remove(&folder.join(name)),
+            Self::Folder { path, .. } => remove(&path.join(name)),
         }
     }
 }
 
-/// The name under which a file is written before it is whole.
-pub(crate) fn partial_name(name: &str) -> String {
-    format!(".{name}.partial")
+/// The name under which a run writes a file before it is whole.
+pub(crate) fn partial_name(name: &str, run: &str) -> String {
+    format!(".{name}.{run}.partial")
 }
 
 /// Copies by a temporary name in the target's folder, synced before it is renamed.
 ///
 /// # Errors
 /// When either side fails; the temporary file is removed then.
-pub(crate) fn copy_durably(from: &Path, to: &Path) -> Result<(), RunError> {
+pub(crate) fn copy_durably(from: &Path, to: &Path, run: &str) -> Result<(), RunError> {
     let mut source = std::fs::File::open(from).map_err(|e| RunError::io("read", from, e))?;
-    write_durably(to, |out| std::io::copy(&mut source, out).map(|_| ()))
+    write_durably(to, run, |out| std::io::copy(&mut source, out).map(|_| ()))
 }
 
 /// As [`copy_durably`], unless the name is taken; says whether it did.
 ///
 /// # Errors
 /// When either side fails.
-pub(crate) fn copy_if_absent(from: &Path, to: &Path) -> Result<bool, RunError> {
-    let partial = partial_path(to);
+pub(crate) fn copy_if_absent(from: &Path, to: &Path, run: &str) -> Result<bool, RunError> {
     let mut source = std::fs::File::open(from).map_err(|e| RunError::io("read", from, e))?;
-    fill(&partial, to, |out| {
-        std::io::copy(&mut source, out).map(|_| ())
-    })?;
+    write_if_absent(to, run, |out| std::io::copy(&mut source, out).map(|_| ()))
+}
+
+fn write_durably(
+    to: &Path,
+    run: &str,
+    write: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>,
+) -> Result<(), RunError> {
+    let partial = fill_partial(to, run, write)?;
+    std::fs::rename(&partial, to).map_err(|e| RunError::io("write", to, e))?;
+    sync_parent(to)
+}
+
+/// A link fails where a rename would replace: the file appears whole, or another's stays.
+fn write_if_absent(
+    to: &Path,
+    run: &str,
+    write: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>,
+) -> Result<bool, RunError> {
+    let partial = fill_partial(to, run, write)?;
     let linked = std::fs::hard_link(&partial, to);
     remove(&partial)?;
     match linked {
@@ -204,59 +221,31 @@ pub(crate) fn copy_if_absent(from: &Path, to: &Path) -> Result<bool, RunError> {
     }
 }
 
-fn write_durably(
+fn fill_partial(
     to: &Path,
+    run: &str,
     write: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>,
-) -> Result<(), RunError> {
-    let partial = partial_path(to);
-    fill(&partial, to, write)?;
-    std::fs::rename(&partial, to).map_err(|e| RunError::io("write", to, e))?;
-    sync_parent(to)
-}
-
-fn fill(
-    partial: &Path,
-    to: &Path,
-    write: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>,
-) -> Result<(), RunError> {
+) -> Result<PathBuf, RunError> {
     if let Some(folder) = to.parent() {
         std::fs::create_dir_all(folder).map_err(|e| RunError::io("make the folder", folder, e))?;
     }
-    let written = std::fs::File::create(partial).and_then(|mut out| {
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    let partial = to.with_file_name(partial_name(&name, run));
+    // One that a kill left may be linked to a published name: it is never written into.
+    remove(&partial)?;
+    let created = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&partial);
+    let written = created.and_then(|mut out| {
         write(&mut out)?;
         out.set_permissions(std::fs::Permissions::from_mode(PUBLISHED_MODE))?;
         out.sync_all()
     });
-    written.map_err(|e| {
-        let _ = std::fs::remove_file(partial);
+    written.map(|()| partial.clone()).map_err(|e| {
+        let _ = std::fs::remove_file(&partial);
         RunError::io("write", to, e)
     })
-}
-
-fn partial_path(to: &Path) -> PathBuf {
-    let name = to.file_name().unwrap_or_default().to_string_lossy();
-    to.with_file_name(partial_name(&name))
-}
-
-fn create_durably(to: &Path, bytes: &[u8]) -> Result<bool, RunError> {
-    if let Some(folder) = to.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| RunError::io("make the folder", folder, e))?;
-    }
-    let opened = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(PUBLISHED_MODE)
-        .open(to);
-    match opened {
-        Ok(mut file) => file
-            .write_all(bytes)
-            .and_then(|()| file.sync_all())
-            .map_err(|e| RunError::io("write", to, e))
-            .and_then(|()| sync_parent(to))
-            .map(|()| true),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(e) => Err(RunError::io("write", to, e)),
-    }
 }
 
 fn remove(path: &Path) -> Result<(), RunError> {
@@ -287,7 +276,10 @@ mod tests {
     #[tokio::test]
     async fn of_two_creators_one_succeeds_and_nothing_half_made_is_left() {
         let dir = tempfile::tempdir().unwrap();
-        let place = Destination::Folder(dir.path().join("out"));
+        let place = Destination::Folder {
+            path: dir.path().join("out"),
+            run: "r1".into(),
+        };
         assert!(
             place
                 .create("claim", Bytes::from_static(b"a"))
@@ -307,7 +299,7 @@ mod tests {
         let mut names = place.names().await.unwrap();
         names.sort();
         assert_eq!(names, ["claim", "part"]);
-        assert!(!copy_if_absent(&source, &dir.path().join("out/part")).unwrap());
+        assert!(!copy_if_absent(&source, &dir.path().join("out/part"), "r2").unwrap());
         place.delete("part").await.unwrap();
         place.delete("part").await.unwrap();
         assert_eq!(place.names().await.unwrap(), ["claim"]);

@@ -6,7 +6,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use gristmill_cloud::{Cloud, CreateModel, ModelInfo, PutOptions, S3Uri, Transforms};
+use gristmill_cloud::{
+    Cloud, CloudErrorKind, CreateModel, ModelInfo, PutOptions, S3Uri, Transforms,
+};
 use gristmill_plan::spec::{LocalModel, Model, ModelDefinition};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -89,7 +91,7 @@ pub(crate) async fn identify(
         Model::Defined(definition) => Ok(KnownModel {
             identity: json!({
                 "defined": definition,
-                "data": data_version(definition.model_data.as_deref(), cloud).await,
+                "data": data_version(definition.model_data.as_deref(), cloud).await?,
             }),
             name,
             recipe: Some(Recipe::Defined(definition.clone())),
@@ -117,7 +119,7 @@ async fn existing(name: &str, cloud: &Cloud) -> Result<Option<KnownModel>, RunEr
     let Some(info) = cloud.transforms().describe_model(name).await? else {
         return Ok(None);
     };
-    let data = data_version(info.model_data_url.as_deref(), cloud).await;
+    let data = data_version(info.model_data_url.as_deref(), cloud).await?;
     Ok(Some(KnownModel {
         name: name.to_owned(),
         identity: identity_of(&info, data),
@@ -125,12 +127,25 @@ async fn existing(name: &str, cloud: &Cloud) -> Result<Option<KnownModel>, RunEr
     }))
 }
 
-/// The ETag of a model's data: it may be replaced under its name. A runner that may not look at it
-/// goes on without.
-async fn data_version(url: Option<&str>, cloud: &Cloud) -> Option<String> {
-    let uri = S3Uri::parse(url?).ok()?;
-    let meta = cloud.store().head(&uri).await.ok()??;
-    Some(meta.etag)
+/// The ETag of a model's data: it may be replaced under its name. A runner that may not look at it,
+/// or finds nothing there, goes on without; a store that does not answer is an error, since the
+/// model would seem to be another.
+async fn data_version(url: Option<&str>, cloud: &Cloud) -> Result<Option<String>, RunError> {
+    let Some(uri) = url.and_then(|url| S3Uri::parse(url).ok()) else {
+        return Ok(None);
+    };
+    match cloud.store().head(&uri).await {
+        Ok(meta) => Ok(meta.map(|m| m.etag)),
+        Err(e)
+            if matches!(
+                e.kind,
+                CloudErrorKind::AccessDenied | CloudErrorKind::NotFound
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(e) => Err(e.into()),
+    }
 }
 
 fn identity_of(info: &ModelInfo, data: Option<String>) -> Value {

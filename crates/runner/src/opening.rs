@@ -165,11 +165,17 @@ pub(crate) async fn begin(
     };
     let mut mirrored = None;
     if let Some(remote) = remote {
-        let store = RunStore::new(remote.clone(), &run_id);
-        mirrored = Some(store.put_ledger(ledger.bytes(), None).await?);
-        if let Err(error) = remote.claim_key(&record, replace).await {
-            let _ = std::fs::remove_dir_all(folder.root());
-            return Err(error);
+        let claimed = async {
+            let store = RunStore::new(remote.clone(), &run_id);
+            let etag = store.put_ledger(ledger.bytes(), None).await?;
+            remote.claim_key(&record, replace).await.map(|()| etag)
+        };
+        match claimed.await {
+            Ok(etag) => mirrored = Some(etag),
+            Err(error) => {
+                let _ = std::fs::remove_dir_all(folder.root());
+                return Err(error);
+            }
         }
     }
     work.set_key(&record)?;

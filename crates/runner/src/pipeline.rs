@@ -42,6 +42,10 @@ pub(crate) async fn run(
     if files.is_empty() {
         return empty(session, result, "nothing matches source.uri");
     }
+    if files.iter().all(|f| f.size == 0) {
+        return empty(session, result, "the input is empty");
+    }
+    check_sizes(&files)?;
     intake::check_same(session, &files)?;
     check_not_an_input(&target, &files)?;
     let inputs = inventory::open(
@@ -98,22 +102,33 @@ fn all_bad(rows: u64) -> RunError {
     .with_help("the quarantine file of the run has each with its place and reason")
 }
 
-/// One file without even a header is an empty input. Among others it is a mistake: it may be cut
-/// short, and a run that skipped it would lose its rows.
+/// Without even a header, one file is an empty input; among others it is a mistake.
 fn no_header(
     session: &Session,
     result: &mut RunResult,
     files: &[InputFile],
 ) -> Result<(), RunError> {
-    if let [only] = files {
-        return empty(session, result, &format!("{} is empty", only.uri));
+    match files {
+        [only] => empty(session, result, &format!("{} is empty", only.uri)),
+        files => Err(one_is_empty(files.first().map_or("", |f| f.uri.as_str()))),
     }
-    let first = files.first().map(|f| f.uri.as_str()).unwrap_or_default();
-    Err(RunError::new(
+}
+
+/// An empty file among others may be one that was cut short, and a run that skipped it would lose
+/// its rows.
+fn check_sizes(files: &[InputFile]) -> Result<(), RunError> {
+    match files.iter().find(|f| f.size == 0) {
+        Some(file) if files.len() > 1 => Err(one_is_empty(&file.uri)),
+        _ => Ok(()),
+    }
+}
+
+fn one_is_empty(uri: &str) -> RunError {
+    RunError::new(
         ExitCode::Data,
-        format!("{first} is empty, without even a header, and other files of the input are not"),
+        format!("{uri} is empty, without even a header, and other files of the input are not"),
     )
-    .with_help("remove it, or write it again; nothing was published"))
+    .with_help("remove it, or write it again; nothing was published")
 }
 
 /// What both kinds of pipeline need to know before their first stage.

@@ -380,7 +380,17 @@ pub fn resume_request(
 /// When it cannot be read, or is damaged.
 pub(crate) fn state_of(work: &WorkFolder, run_id: &str) -> Result<RunState, RunError> {
     let path = work.run(run_id).ledger();
-    let bytes = std::fs::read(&path).map_err(|e| RunError::io("read the ledger", &path, e))?;
+    let bytes = std::fs::read(&path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => RunError::new(
+            ExitCode::NoInput,
+            format!(
+                "the ledger of run {run_id} is not here any more ({})",
+                path.display()
+            ),
+        )
+        .with_help("the `run` command that began it goes on from work.uri"),
+        _ => RunError::io("read the ledger", &path, e),
+    })?;
     let (entries, _) = ledger::parse(&bytes, &path.display().to_string())?;
     Ok(RunState::of(&entries))
 }

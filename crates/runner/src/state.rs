@@ -35,8 +35,6 @@ pub struct RunState {
     pub outputs: BTreeMap<(String, u32), VerifiedOutput>,
     /// The joined output.
     pub assembled: Option<Assembled>,
-    /// Destinations that we began to write, and every file name that we may have left there.
-    pub publishing: BTreeMap<String, BTreeSet<String>>,
     /// The destination that is complete with what was assembled.
     pub published: Option<Published>,
     /// The final result.
@@ -172,8 +170,13 @@ impl RunState {
             Entry::Opened { .. } => self.open(entry),
             Entry::Resumed { attempt, .. } => {
                 self.attempt = *attempt;
-                // A killed attempt leaves no word: what the one before it said still holds.
-                self.stopped_before = self.stopped.take().or(self.stopped_before.take());
+                // A killed attempt leaves no word: what the one before it said still holds. And one
+                // that got no further than to look changes nothing about what is waited for.
+                let waits = self.stopped_before.as_ref().is_some_and(asks_for_data);
+                self.stopped_before = match self.stopped.take() {
+                    Some(stop) if !waits || asks_for_data(&stop) => Some(stop),
+                    _ => self.stopped_before.take(),
+                };
             }
             Entry::Inputs { files, fingerprint } => self.take_inputs(files, fingerprint),
             Entry::Scanned {
@@ -237,31 +240,20 @@ impl RunState {
                 opened: self.opened.take(),
                 attempt: self.attempt,
                 launches: std::mem::take(&mut self.launches),
-                stopped_before: self.stopped_before.take(),
-                publishing: std::mem::take(&mut self.publishing),
                 ..Self::default()
             };
         }
         self.inputs = Some((files.to_vec(), fingerprint.to_owned()));
+        self.stopped_before = None;
     }
 
     /// Whether the last attempt ended because of the data, before anything was paid for or
     /// published: mended data is then what the next attempt is expected to bring.
     #[must_use]
     pub fn waits_for_data(&self) -> bool {
-        let data = [
-            ExitCode::Success,
-            ExitCode::Data,
-            ExitCode::NoInput,
-            ExitCode::Skipped,
-        ];
         let nothing_kept =
             self.launches.is_empty() && self.finished.is_none() && self.published.is_none();
-        nothing_kept
-            && self
-                .stopped_before
-                .as_ref()
-                .is_some_and(|(exit, _)| data.iter().any(|code| code.number() == *exit))
+        nothing_kept && self.stopped_before.as_ref().is_some_and(asks_for_data)
     }
 
     fn apply_work(&mut self, entry: &Entry) {
@@ -384,11 +376,7 @@ impl RunState {
                     rows: *rows,
                 });
             }
-            Entry::Publishing { uri, files } => {
-                let names = self.publishing.entry(uri.clone()).or_default();
-                names.extend(files.iter().cloned());
-                self.published = None;
-            }
+            Entry::Publishing { .. } => self.published = None,
             Entry::Published {
                 uri,
                 manifest_sha256,
@@ -437,6 +425,17 @@ impl RunState {
         let known = self.launches.iter().filter(|l| l.arn.is_some());
         known.map(record).collect()
     }
+}
+
+/// Whether an attempt ended because of its data.
+fn asks_for_data(stop: &(u8, String)) -> bool {
+    let data = [
+        ExitCode::Success,
+        ExitCode::Data,
+        ExitCode::NoInput,
+        ExitCode::Skipped,
+    ];
+    data.iter().any(|code| code.number() == stop.0)
 }
 
 #[cfg(test)]
@@ -519,6 +518,11 @@ mod tests {
         assert!(after(ExitCode::Data) && after(ExitCode::NoInput));
         assert!(!after(ExitCode::Model) && !after(ExitCode::Interrupted));
         assert!(!RunState::of(&[inputs("a"), resumed()]).waits_for_data());
+        let data = [inputs("a"), stopped(ExitCode::Data), resumed()];
+        let looked = [stopped(ExitCode::Exists), resumed()];
+        assert!(RunState::of(&[&data[..], &looked].concat()).waits_for_data());
+        let began = [inputs("b"), stopped(ExitCode::Exists), resumed()];
+        assert!(!RunState::of(&[&data[..], &began].concat()).waits_for_data());
     }
 
     #[test]

@@ -78,10 +78,17 @@ impl Target {
     ///
     /// # Errors
     /// A bug, for one file, or without a store.
-    pub(crate) fn destination(&self, cloud: Option<&Cloud>) -> Result<Destination, RunError> {
+    pub(crate) fn destination(
+        &self,
+        cloud: Option<&Cloud>,
+        run: &str,
+    ) -> Result<Destination, RunError> {
         match self {
             Target::S3(prefix) => Destination::s3(cloud, prefix),
-            Target::Folder(path) => Ok(Destination::Folder(path.clone())),
+            Target::Folder(path) => Ok(Destination::Folder {
+                path: path.clone(),
+                run: run.to_owned(),
+            }),
             Target::File(path) => Err(RunError::bug(format!("{} is one file", path.display()))),
         }
     }
@@ -97,7 +104,7 @@ impl Target {
                 Ok(vec![name.to_string_lossy().into_owned()])
             }
             Target::File(_) => Ok(Vec::new()),
-            other => other.destination(cloud)?.names().await,
+            other => other.destination(cloud, "")?.names().await,
         }
     }
 }

@@ -9,6 +9,7 @@ mod driven;
 mod inspecting;
 mod lab;
 mod project;
+mod publishing;
 mod refusals;
 mod resume;
 mod scoring;

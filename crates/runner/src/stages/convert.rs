@@ -10,6 +10,7 @@ use crate::disk;
 use crate::entry::Entry;
 use crate::error::RunError;
 use crate::event::Stage;
+use crate::folder::make_folder;
 use crate::inventory::blocking;
 use crate::pipeline::Ready;
 use crate::session::Session;
@@ -56,6 +57,7 @@ pub(crate) async fn run(
     session.record(&Entry::Sharding {
         fingerprint: print.clone(),
     })?;
+    make_folder(&parts_folder(session, &print))?;
     let job = job(session, ready, target);
     let inner = Arc::clone(session);
     let done = blocking(move || {

@@ -2,6 +2,7 @@
 //! records what it did.
 
 pub(crate) mod assemble;
+pub(crate) mod claim;
 pub(crate) mod convert;
 pub(crate) mod cut;
 pub(crate) mod fetch;

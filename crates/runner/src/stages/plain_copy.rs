@@ -71,8 +71,9 @@ async fn refresh(
     let made_here = parts_folder(session, &fingerprint.unwrap_or_default());
     for part in parts.iter().filter(|p| is_plain_name(&p.name)) {
         let (local, to) = (made_here.join(&part.name), folder.join(&part.name));
+        let run = session.run_id.clone();
         if local.exists() {
-            blocking(move || copy_durably(&local, &to)).await?;
+            blocking(move || copy_durably(&local, &to, &run)).await?;
         } else {
             let uri = prefix.with_key(&format!("{}{}", prefix.key, part.name));
             fetch(session, &uri, &to, None).await?;

@@ -17,7 +17,6 @@ use crate::entry::{Entry, PartRecord};
 use crate::error::RunError;
 use crate::event::{Level, Stage};
 use crate::exit_code::ExitCode;
-use crate::folder::KeyRecord;
 use crate::inventory::{blocking, hash_file};
 use crate::manifest::{
     CLAIM, MANIFEST, MANIFEST_SCHEMA, MAX_MANIFEST_BYTES, Manifest, SUCCESS, listed_files,
@@ -25,6 +24,7 @@ use crate::manifest::{
 };
 use crate::session::Session;
 use crate::stages::assemble::parts_folder;
+use crate::stages::claim::{self, Held};
 use crate::state::{Assembled, Published};
 use crate::target::Target;
 use crate::words::counted;
@@ -44,20 +44,32 @@ pub(crate) async fn check_destination(
     if mode == PublishMode::Overwrite {
         return Ok(());
     }
-    let there = session
-        .cancel
-        .guard(target.names(session.cloud.as_ref()))
-        .await?;
-    let ours = our_names(session, target);
-    let foreign: Vec<&String> = there.iter().filter(|name| !ours.contains(*name)).collect();
+    let foreign = session.cancel.guard(foreign_names(session, target)).await?;
     match foreign.first() {
         None => Ok(()),
         Some(first) => Err(not_empty(target, first, foreign.len())),
     }
 }
 
+/// What is at the destination and is not this run's own, from an attempt that was cut off.
+async fn foreign_names(session: &Session, target: &Target) -> Result<Vec<String>, RunError> {
+    let there = target.names(session.cloud.as_ref()).await?;
+    if there.is_empty() {
+        return Ok(there);
+    }
+    if let Target::File(path) = target {
+        let parts = session.state(|s| s.assembled.as_ref().map(|a| a.parts.clone()));
+        let made = parts.and_then(|p| p.first().map(|p| p.sha256.clone()));
+        let ours = made.is_some_and(|sha256| is_file(path, &sha256).unwrap_or(false));
+        return Ok(if ours { Vec::new() } else { there });
+    }
+    let place = target.destination(session.cloud.as_ref(), &session.run_id)?;
+    let ours = claim::own_files(session, &place).await?;
+    Ok(there.into_iter().filter(|n| !ours.contains(n)).collect())
+}
+
 /// A destination on this machine that could not be written is found before anything is done or
-/// paid for. Makes the folder.
+/// paid for. Leaves nothing behind: what is tried is the nearest folder that exists.
 fn check_can_write(target: &Target, path: &Path) -> Result<(), RunError> {
     let folder = match target {
         Target::File(_) => path.parent().unwrap_or(Path::new("/")),
@@ -73,8 +85,9 @@ fn check_can_write(target: &Target, path: &Path) -> Result<(), RunError> {
         RunError::new(exit, format!("cannot publish to {target}: {e}"))
             .with_help("make the destination writable, or name another in assemble.to or shards.to")
     };
-    std::fs::create_dir_all(folder).map_err(refused)?;
-    tempfile::tempfile_in(folder).map(drop).map_err(refused)
+    let there = folder.ancestors().find(|f| f.exists());
+    let there = there.unwrap_or(Path::new("/"));
+    tempfile::tempfile_in(there).map(drop).map_err(refused)
 }
 
 fn not_empty(target: &Target, first: &str, count: usize) -> RunError {
@@ -89,16 +102,6 @@ fn not_empty(target: &Target, first: &str, count: usize) -> RunError {
     RunError::new(ExitCode::Exists, message).with_help(
         "choose another destination, or replace what is there: mode: overwrite, or --overwrite",
     )
-}
-
-/// Every name that this run may have left at the destination in an earlier attempt.
-fn our_names(session: &Session, target: &Target) -> BTreeSet<String> {
-    session.state(|s| {
-        s.publishing
-            .get(&target.to_string())
-            .cloned()
-            .unwrap_or_default()
-    })
 }
 
 /// Publishes the parts, or finds that an earlier attempt did. Returns the seconds it took.
@@ -158,21 +161,6 @@ fn manifest_of(session: &Session, assembled: &Assembled) -> Manifest {
     }
 }
 
-/// Announces every name that may be left at the destination if this attempt is cut off.
-async fn announce(
-    session: &Session,
-    target: &Target,
-    names: BTreeSet<String>,
-) -> Result<(), RunError> {
-    let partial = names.iter().map(|n| partial_name(n));
-    let files = partial.chain(names.iter().cloned()).collect();
-    session.record(&Entry::Publishing {
-        uri: target.to_string(),
-        files,
-    })?;
-    session.mirror().await
-}
-
 async fn to_place(
     session: &Arc<Session>,
     target: &Target,
@@ -181,91 +169,100 @@ async fn to_place(
     text: Vec<u8>,
     mode: PublishMode,
 ) -> Result<(), RunError> {
-    let place = target.destination(session.cloud.as_ref())?;
-    let mut names = manifest.names();
-    names.insert(CLAIM.to_owned());
-    announce(session, target, names).await?;
-    session
-        .cancel
-        .guard(claim(session, &place, target, mode))
-        .await?;
-    if let Err(error) = check_destination(session, target, mode).await {
-        place.delete(CLAIM).await?;
+    let place = target.destination(session.cloud.as_ref(), &session.run_id)?;
+    let taking = claim::take(session, &place, target, mode, all_names(session, manifest));
+    let held = session.cancel.guard(taking).await?;
+    let there = session.cancel.guard(place.names()).await?;
+    let foreign = |n: &&String| !held.ours.contains(*n) && *n != CLAIM;
+    if let (PublishMode::Error, Some(first)) = (mode, there.iter().find(foreign)) {
+        let error = not_empty(target, first, there.iter().filter(foreign).count());
+        if held.is_new {
+            claim::release(session, &place).await?;
+        }
         return Err(error);
     }
-    let stale = stale_names(session, &place, target, manifest).await?;
+    session.record(&Entry::Publishing {
+        uri: target.to_string(),
+        files: manifest.names().into_iter().collect(),
+    })?;
+    session.mirror().await?;
+    let stale = stale_names(session, &place, target, manifest, &held, there).await?;
     session.cancel.guard(place.delete(SUCCESS)).await?;
-    let progress = session.progress(Stage::Publish);
-    for file in &manifest.files {
-        let from = parts.join(&file.name);
-        session
-            .cancel
-            .guard(place.put_file(&file.name, &from))
-            .await?;
-        progress.add(file.rows, file.bytes);
-    }
+    put_parts(session, &place, target, parts, manifest).await?;
     for name in stale {
         session.cancel.guard(place.delete(&name)).await?;
     }
+    claim::check_held(session, &place, target).await?;
+    check_sizes(&place, target, manifest).await?;
     place.put_bytes(MANIFEST, Bytes::from(text)).await?;
     place.put_bytes(SUCCESS, Bytes::new()).await?;
-    place.delete(CLAIM).await
+    claim::release(session, &place).await
 }
 
-/// Makes the destination this run's alone. A claim of another run stands for one that publishes
-/// just now, or was cut off while it did.
-async fn claim(
-    session: &Session,
+/// Every name that may be left at the destination if this attempt is cut off.
+fn all_names(session: &Session, manifest: &Manifest) -> BTreeSet<String> {
+    let names = manifest.names();
+    let claim = [CLAIM.to_owned()];
+    let whole = names.iter().cloned().chain(claim);
+    let partial = whole.clone().map(|n| partial_name(&n, &session.run_id));
+    whole.clone().chain(partial).collect()
+}
+
+async fn put_parts(
+    session: &Arc<Session>,
     place: &Destination,
     target: &Target,
-    mode: PublishMode,
+    parts: &Path,
+    manifest: &Manifest,
 ) -> Result<(), RunError> {
-    let record = KeyRecord {
-        run_key: session.run_key.clone(),
-        run_id: session.run_id.clone(),
-    };
-    let bytes = Bytes::from(serde_json::to_vec(&record).map_err(|e| RunError::bug(e.to_string()))?);
-    if place.create(CLAIM, bytes.clone()).await? {
-        return Ok(());
+    let progress = session.progress(Stage::Publish);
+    for file in &manifest.files {
+        claim::check_held(session, place, target).await?;
+        let from = parts.join(&file.name);
+        let put = place.put_file(&file.name, &from);
+        session.cancel.guard(put).await?;
+        progress.add(file.rows, file.bytes);
     }
-    let there = place.get(CLAIM, 64 * 1024).await?.unwrap_or_default();
-    let holder: Option<KeyRecord> = serde_json::from_slice(&there).ok();
-    if holder.as_ref() == Some(&record) {
-        return Ok(());
-    }
-    let holder = holder.map_or_else(|| "another run".to_owned(), |h| format!("run {}", h.run_id));
-    if mode == PublishMode::Overwrite {
-        session.note(
-            Level::Warn,
-            format!(
-                "{holder} publishes at {target} just now, or was cut off: its claim is replaced"
-            ),
-        );
-        return place.put_bytes(CLAIM, bytes).await;
-    }
-    Err(RunError::new(
-        ExitCode::Exists,
-        format!("{holder} publishes at {target} just now, or was cut off while it did"),
-    )
-    .with_help(
-        "continue that run with `gristmill resume`, choose another destination, or replace what is \
-         there with --overwrite",
-    ))
+    Ok(())
 }
 
-/// What is there and has to go: files of an earlier attempt of this run, or of the manifest that is
-/// replaced, which the new manifest does not list.
+/// What lies there must be what was put there, before the manifest says so.
+async fn check_sizes(
+    place: &Destination,
+    target: &Target,
+    manifest: &Manifest,
+) -> Result<(), RunError> {
+    let there = place.sizes().await?;
+    let other = manifest
+        .files
+        .iter()
+        .find(|f| there.get(&f.name) != Some(&f.bytes));
+    match other {
+        None => Ok(()),
+        Some(file) => Err(RunError::new(
+            ExitCode::Temporary,
+            format!(
+                "{} at {target} is not what was put there ({} bytes): another run writes there too",
+                file.name, file.bytes
+            ),
+        )),
+    }
+}
+
+/// What is there and has to go: files of an earlier attempt of this run, of the run whose claim was
+/// replaced, or of the manifest that is replaced, which the new manifest does not list.
 async fn stale_names(
     session: &Session,
     place: &Destination,
     target: &Target,
     manifest: &Manifest,
+    held: &Held,
+    there: Vec<String>,
 ) -> Result<Vec<String>, RunError> {
     let before = place.get(MANIFEST, MAX_MANIFEST_BYTES).await?;
-    let mut replaced = our_names(session, target);
+    let mut replaced: BTreeSet<String> = held.ours.union(&held.replaced).cloned().collect();
     replaced.extend(before.map(|bytes| listed_files(&bytes)).unwrap_or_default());
     let kept = manifest.names();
-    let there = place.names().await?;
     let (stale, others): (Vec<String>, Vec<String>) = there
         .into_iter()
         .filter(|n| !kept.contains(n) && n != CLAIM)
@@ -298,14 +295,17 @@ async fn to_file(
         .files
         .first()
         .ok_or_else(|| RunError::bug("no file was made"))?;
-    let target = Target::File(path.to_owned());
-    announce(session, &target, BTreeSet::from([file.name.clone()])).await?;
+    session.record(&Entry::Publishing {
+        uri: Target::File(path.to_owned()).to_string(),
+        files: vec![file.name.clone()],
+    })?;
     let (from, to, sha256) = (parts.join(&file.name), path.to_owned(), file.sha256.clone());
+    let run = session.run_id.clone();
     blocking(move || {
         if mode == PublishMode::Overwrite {
-            return copy_durably(&from, &to);
+            return copy_durably(&from, &to, &run);
         }
-        if copy_if_absent(&from, &to)? || is_file(&to, &sha256)? {
+        if copy_if_absent(&from, &to, &run)? || is_file(&to, &sha256)? {
             return Ok(());
         }
         Err(not_empty(&Target::File(to.clone()), "", 1))
@@ -339,7 +339,7 @@ pub(crate) async fn missing(
         })
         .await;
     }
-    let place = target.destination(session.cloud.as_ref())?;
+    let place = target.destination(session.cloud.as_ref(), &session.run_id)?;
     let there = session.cancel.guard(place.sizes()).await?;
     let names = parts.iter().map(|p| p.name.as_str());
     if let Some(gone) = names
