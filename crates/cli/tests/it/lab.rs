@@ -21,7 +21,7 @@ const PIPELINE: &str = r#"version: 1
 name: sums
 params:
   out: { type: string, default: sums }
-work: { uri: s3://work/ }
+work: { uri: s3://state/ }
 source:
   uri: rows.csv
   columns: infer

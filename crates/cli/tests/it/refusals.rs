@@ -234,7 +234,7 @@ fn foreign_objects_among_the_outputs() {
             .unwrap()
             .to_owned();
         let name = name.replace("SHARD", &format!("{id}-00001.csv"));
-        lab.put("work", &format!("runs/{id}/out/a1/{name}"), content);
+        lab.put("state", &format!("runs/{id}/out/a1/{name}"), content);
         lab.let_go();
         if name == "theirs.out" {
             let done = wait(run).expect(0);

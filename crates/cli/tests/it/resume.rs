@@ -234,7 +234,7 @@ fn another_machine_goes_on() {
     let lab = Lab::waiting();
     let mut served = lab.serve(&[]);
     let endpoint = lab.project.endpoint(".gristmill").unwrap();
-    for bucket in ["work", "scores"] {
+    for bucket in ["state", "scores"] {
         lab.put(bucket, "made", "");
     }
     let text = std::fs::read_to_string(lab.project.path("pipeline.yaml")).unwrap();
@@ -282,7 +282,7 @@ fn another_machine_goes_on() {
     kill_9(run);
     lab.let_go();
     wait_until("its end", || {
-        lab.keys("work")
+        lab.keys("state")
             .iter()
             .filter(|k| k.ends_with(".out"))
             .count()
