@@ -137,3 +137,73 @@ fn a_run_takes_its_own_claim_up_again_and_only_its_own() {
         .run(&["run", "p.yaml", "--run-key", "other"])
         .expect(73);
 }
+
+#[test]
+fn a_claim_of_its_own_does_not_let_a_run_replace_what_another_published() {
+    let project = project("out/", ", max_rows: 2");
+    let first = project
+        .run(&["run", "p.yaml", "--output", "json"])
+        .expect(0)
+        .json();
+    let published = std::fs::read(project.path("out/_manifest.json")).unwrap();
+    let second = project
+        .run(&["run", "p.yaml", "--run-key", "b", "--output", "json"])
+        .expect(73)
+        .json();
+    // As if the second had been killed just after it claimed the place with --overwrite.
+    let claim = format!(
+        r#"{{"run_id":{},"run_key":"b","files":["part-00000.csv","part-00001.csv","_manifest.json","_SUCCESS"]}}"#,
+        second["run_id"]
+    );
+    project.write("out/_publishing.json", claim);
+    project.run(&["run", "p.yaml", "--run-key", "b"]).expect(73);
+    assert_eq!(
+        std::fs::read(project.path("out/_manifest.json")).unwrap(),
+        published
+    );
+    let over = [
+        "run",
+        "p.yaml",
+        "--run-key",
+        "b",
+        "--overwrite",
+        "--output",
+        "json",
+    ];
+    let over = project.run(&over).expect(0).json();
+    assert_ne!(over["run_id"], first["run_id"]);
+    assert_eq!(
+        names(&project),
+        [
+            "_SUCCESS",
+            "_manifest.json",
+            "part-00000.csv",
+            "part-00001.csv"
+        ]
+    );
+    // What the first published is gone: it does not say that it is still there.
+    project.run(&["run", "p.yaml"]).expect(73);
+}
+
+#[test]
+fn a_claim_that_was_never_finished_is_the_runs_own() {
+    let project = project("out/", ", max_rows: 2");
+    project.write("out/keep", "in the way");
+    let refused = project
+        .run(&["run", "p.yaml", "--output", "json"])
+        .expect(73)
+        .json();
+    std::fs::remove_file(project.path("out/keep")).unwrap();
+    let run = refused["run_id"].as_str().unwrap();
+    project.write(&format!("out/._publishing.json.{run}.partial"), "{");
+    project.run(&["run", "p.yaml"]).expect(0);
+    assert_eq!(
+        names(&project),
+        [
+            "_SUCCESS",
+            "_manifest.json",
+            "part-00000.csv",
+            "part-00001.csv"
+        ]
+    );
+}

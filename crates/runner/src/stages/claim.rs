@@ -10,7 +10,7 @@ use bytes::Bytes;
 use gristmill_plan::spec::PublishMode;
 use serde::{Deserialize, Serialize};
 
-use crate::destination::Destination;
+use crate::destination::{Destination, partial_name};
 use crate::error::RunError;
 use crate::event::Level;
 use crate::exit_code::ExitCode;
@@ -42,7 +42,7 @@ impl Claim {
 pub(crate) struct Held {
     /// Files there that are this run's own, from an earlier attempt.
     pub(crate) ours: BTreeSet<String>,
-    /// Files that the run whose claim was replaced may have left.
+    /// Files that an earlier attempt, or the run whose claim was replaced, may have left.
     pub(crate) replaced: BTreeSet<String>,
     /// No claim of ours was there before.
     pub(crate) is_new: bool,
@@ -63,7 +63,9 @@ async fn read(place: &Destination) -> Result<Option<Claim>, RunError> {
     Ok(Some(claim))
 }
 
-/// Files at a destination that are this run's own: those of its claim, or of its manifest.
+/// Files at a destination that are this run's own: those of its claim or of its manifest. Where the
+/// manifest of another run lies there, that run's files may have the same names: then only what bears
+/// this run's id is its own.
 ///
 /// # Errors
 /// The disk's or the store's.
@@ -71,19 +73,28 @@ pub(crate) async fn own_files(
     session: &Session,
     place: &Destination,
 ) -> Result<BTreeSet<String>, RunError> {
-    if let Some(claim) = read(place).await? {
-        let own = claim.is_of(session);
-        let files = claim.files.into_iter().chain([CLAIM.to_owned()]);
-        return Ok(if own {
-            files.collect()
-        } else {
-            BTreeSet::new()
-        });
-    }
+    let claim = read(place).await?;
     let manifest = place.get(MANIFEST, MAX_MANIFEST_BYTES).await?;
     let manifest: Option<Manifest> = manifest.and_then(|b| serde_json::from_slice(&b).ok());
-    let own = manifest.filter(|m| m.run_id == session.run_id);
-    Ok(own.map(|m| m.names()).unwrap_or_default())
+    let mut own = BTreeSet::from([partial_name(CLAIM, &session.run_id)]);
+    let claimed = claim.as_ref().is_some_and(|c| c.is_of(session));
+    if claimed {
+        own.insert(CLAIM.to_owned());
+    }
+    match manifest {
+        Some(m) if m.run_id != session.run_id => {
+            let partial = format!(".{}.partial", session.run_id);
+            let files = claim
+                .filter(|_| claimed)
+                .map(|c| c.files)
+                .unwrap_or_default();
+            own.extend(files.into_iter().filter(|n| n.ends_with(&partial)));
+        }
+        Some(m) if claim.is_none() => own.extend(m.names()),
+        _ if claimed => own.extend(claim.map(|c| c.files).unwrap_or_default()),
+        _ => {}
+    }
+    Ok(own)
 }
 
 /// Makes the destination this run's alone, announcing the files that it will write.
@@ -98,10 +109,16 @@ pub(crate) async fn take(
     files: BTreeSet<String>,
 ) -> Result<Held, RunError> {
     let ours = own_files(session, place).await?;
+    let before = read(place).await?.filter(|c| c.is_of(session));
+    let announced = before.map(|c| c.files).unwrap_or_default();
     let claim = Claim {
         run_id: session.run_id.clone(),
         run_key: session.run_key.clone(),
-        files: files.union(&ours).cloned().collect(),
+        files: files
+            .into_iter()
+            .chain(announced)
+            .chain(ours.clone())
+            .collect(),
     };
     if place.create(CLAIM, claim.to_bytes()?).await? {
         return Ok(Held {
@@ -125,7 +142,7 @@ pub(crate) async fn take(
     place.put_bytes(CLAIM, claim.to_bytes()?).await?;
     Ok(Held {
         ours,
-        replaced: there.filter(|_| !own).map(|c| c.files).unwrap_or_default(),
+        replaced: there.map(|c| c.files).unwrap_or_default(),
         is_new: !own,
     })
 }

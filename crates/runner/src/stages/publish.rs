@@ -186,15 +186,19 @@ async fn to_place(
         files: manifest.names().into_iter().collect(),
     })?;
     session.mirror().await?;
-    let stale = stale_names(session, &place, target, manifest, &held, there).await?;
+    let before = place.get(MANIFEST, MAX_MANIFEST_BYTES).await?;
+    claim::check_held(session, &place, target).await?;
     session.cancel.guard(place.delete(SUCCESS)).await?;
     put_parts(session, &place, target, parts, manifest).await?;
-    for name in stale {
+    // Listed now: a run that was overtaken may have put one more file meanwhile.
+    for name in stale_names(session, &place, target, manifest, &held, before).await? {
+        claim::check_held(session, &place, target).await?;
         session.cancel.guard(place.delete(&name)).await?;
     }
-    claim::check_held(session, &place, target).await?;
     check_sizes(&place, target, manifest).await?;
+    claim::check_held(session, &place, target).await?;
     place.put_bytes(MANIFEST, Bytes::from(text)).await?;
+    claim::check_held(session, &place, target).await?;
     place.put_bytes(SUCCESS, Bytes::new()).await?;
     claim::release(session, &place).await
 }
@@ -220,7 +224,11 @@ async fn put_parts(
         claim::check_held(session, place, target).await?;
         let from = parts.join(&file.name);
         let put = place.put_file(&file.name, &from);
-        session.cancel.guard(put).await?;
+        if let Err(error) = session.cancel.guard(put).await {
+            // A run that took the place over removes what it finds half-made: that is the cause.
+            claim::check_held(session, place, target).await?;
+            return Err(error);
+        }
         progress.add(file.rows, file.bytes);
     }
     Ok(())
@@ -257,9 +265,9 @@ async fn stale_names(
     target: &Target,
     manifest: &Manifest,
     held: &Held,
-    there: Vec<String>,
+    before: Option<Bytes>,
 ) -> Result<Vec<String>, RunError> {
-    let before = place.get(MANIFEST, MAX_MANIFEST_BYTES).await?;
+    let there = place.names().await?;
     let mut replaced: BTreeSet<String> = held.ours.union(&held.replaced).cloned().collect();
     replaced.extend(before.map(|bytes| listed_files(&bytes)).unwrap_or_default());
     let kept = manifest.names();
