@@ -1,4 +1,4 @@
-//! `convert`: the four formats by name and by flag, what is kept, what is refused, and how.
+//! `convert`: the four formats by name and by flag, and what is kept.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::project::{Done, Project, judge, repository};
 
-const SMALL: &str =
+pub(crate) const SMALL: &str =
     "id,name,at\n1,Ada,2013-01-01T10:00:00Z\n2,\"a, b\",2013-01-01T11:00:00Z\n3,,\n";
 
 fn messy() -> String {
@@ -16,7 +16,7 @@ fn messy() -> String {
         .to_string()
 }
 
-fn january() -> String {
+pub(crate) fn january() -> String {
     repository()
         .join("fixtures/flights/flights-2013-01.csv")
         .display()
@@ -31,7 +31,7 @@ fn expected(name: &str) -> Value {
 }
 
 /// Standard error, or the answer without its time.
-fn said(done: &Done) -> String {
+pub(crate) fn said(done: &Done) -> String {
     let time = |line: &str| match line.split_once(" in ") {
         Some((start, rest)) if rest.ends_with(" s") => match rest.rsplit_once(" in ") {
             Some((more, _)) => format!("{start} in {more} in (time)"),
@@ -44,7 +44,7 @@ fn said(done: &Done) -> String {
 }
 
 /// Files of a folder, hidden ones too, by name.
-fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
@@ -53,7 +53,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-fn read(project: &Project, name: &str) -> Vec<u8> {
+pub(crate) fn read(project: &Project, name: &str) -> Vec<u8> {
     std::fs::read(project.path(name)).unwrap()
 }
 
@@ -596,26 +596,6 @@ fn columns_are_chosen_dropped_and_renamed() {
 }
 
 #[test]
-fn what_is_no_utf_8_text_is_refused() {
-    let project = Project::new();
-    project.write("in.csv", SMALL);
-    project
-        .run(&["convert", "in.csv", "table.parquet"])
-        .expect(0);
-    project.write("disguised.csv", read(&project, "table.parquet"));
-    project.write("wide.csv", b"\xff\xfea\0,\0b\0\n\0");
-    project.write("latin.csv", b"name,v\ncaf\xe9,1\n");
-    let refused = |file: &str| said(&project.run(&["convert", file, "x.parquet"]));
-    insta::assert_snapshot!(refused("disguised.csv"), @"error: disguised.csv: Parquet can be written and inspected, and not read by `convert` in this version");
-    insta::assert_snapshot!(refused("wide.csv"), @"error: wide.csv:1: header: the name of column 1 is not UTF-8: convert the file to UTF-8 first");
-    insta::assert_snapshot!(refused("latin.csv"), @r#"
-    error: bad row: latin.csv:2: record 1 (byte 7): expected UTF-8, found byte 0xe9 after "caf"
-      help: mend the row, or set bad rows aside: on_bad_row: quarantine (--on-bad-row quarantine)
-    "#);
-    assert!(!project.path("x.parquet").exists());
-}
-
-#[test]
 fn several_inputs_are_one_table_if_they_agree() {
     let project = Project::new();
     project.write("a.csv", "k,v\n1,x\n");
@@ -629,73 +609,6 @@ fn several_inputs_are_one_table_if_they_agree() {
         .run(&["convert", "a.csv", "c.csv", "ac.parquet"])
         .expect(65);
     insta::assert_snapshot!(said(&done), @r#"error: c.csv: the header differs from that of a.csv: missing "v"; extra "w""#);
-}
-
-#[test]
-fn what_is_refused_has_its_code_and_leaves_nothing() {
-    let project = Project::new();
-    project.write("in.csv", SMALL);
-    project.write("empty.csv", "");
-    project.write("ragged.csv", "a,b\n1,2\n\"x\ny\",4\n5\n");
-    project.write("twice.csv", "a,a\n1,2\n");
-    project.write("there.csv", "keep me");
-    project.write("some.parquet", "PAR1");
-    std::fs::create_dir(project.path("folder")).unwrap();
-    let before = names(&project.path(""));
-    let refused = |args: &[&str], code: i32| {
-        let done = project.run(&[&["convert"], args].concat()).expect(code);
-        assert_eq!(names(&project.path("")), before);
-        said(&done)
-    };
-    insta::assert_snapshot!(refused(&["absent.csv", "x.csv.gz"], 66), @r"
-    error: cannot open absent.csv: No such file or directory (os error 2)
-      help: check the path of the input
-    ");
-    insta::assert_snapshot!(refused(&["folder", "x.csv"], 66), @r"
-    error: cannot read folder: Is a directory (os error 21)
-      help: it is a folder: name the files in it
-    ");
-    insta::assert_snapshot!(refused(&["empty.csv", "x.parquet"], 66), @"error: empty.csv: the file is empty: expected at least a header line");
-    insta::assert_snapshot!(refused(&["in.csv", "there.csv"], 73), @r"
-    error: there.csv exists already: choose another name, or allow it to be overwritten
-      help: --overwrite replaces it
-    ");
-    assert_eq!(read(&project, "there.csv"), b"keep me");
-    for output in ["x.csv.sz", "x.parquet", "-"] {
-        insta::allow_duplicates! {
-            insta::assert_snapshot!(refused(&["ragged.csv", output, "--to", "csv"], 65), @r"
-            error: bad row: ragged.csv:5: record 3 (byte 16): expected 2 fields, found 1 field
-              help: mend the row, or set bad rows aside: on_bad_row: quarantine (--on-bad-row quarantine)
-            ");
-        }
-    }
-    insta::assert_snapshot!(refused(&["twice.csv", "x.csv"], 65), @r#"error: twice.csv:1: header: columns 1 and 2 are both named "a": rename one of them"#);
-    insta::assert_snapshot!(refused(&["in.csv", "x.xlsx"], 2), @r"
-    error: x.xlsx: the name does not tell the format to write
-      help: give --to csv, csv.gz, csv.sz or parquet
-    ");
-    insta::assert_snapshot!(refused(&["some.parquet", "x.csv"], 2), @"error: some.parquet: Parquet can be written and inspected, and not read by `convert` in this version");
-    insta::assert_snapshot!(refused(&["in.csv", "nowhere/x.csv"], 1), @r"
-    error: cannot create nowhere/x.csv: No such file or directory (os error 2)
-      help: make its folder first
-    ");
-    assert!(
-        refused(&["in.csv", "x.csv", "--to", "xlsx"], 2)
-            .contains("[possible values: csv, csv.gz, csv.sz, parquet]")
-    );
-    assert!(refused(&["in.csv"], 2).contains("<IN... OUT>"));
-}
-
-#[test]
-fn a_record_longer_than_the_limit_names_its_line() {
-    let project = Project::new();
-    project.write("long.csv", format!("a,b\n1,2\n3,{}\n", "x".repeat(5_000)));
-    let done = project
-        .run(&["convert", "long.csv", "x.parquet", "--max-record", "4KiB"])
-        .expect(65);
-    insta::assert_snapshot!(said(&done), @"error: long.csv:3: the record that starts here (byte 8) is longer than 4096 bytes; look for an unclosed quote, or raise max_record");
-    assert!(!project.path("x.parquet").exists());
-    project.run(&["convert", "long.csv", "x.parquet"]).expect(0);
 }
 
 #[test]
@@ -727,122 +640,6 @@ fn a_header_alone_is_an_empty_table() {
         ],
     )
     .expect(0);
-}
-
-#[test]
-fn damaged_input_is_refused_whole() {
-    let project = Project::new();
-    project.write("in.csv", std::fs::read(january()).unwrap());
-    for wrapped in ["w.csv.gz", "w.csv.sz"] {
-        project.run(&["convert", "in.csv", wrapped]).expect(0);
-        let whole = read(&project, wrapped);
-        let mut flipped = whole.clone();
-        flipped[whole.len() / 2] ^= 0x10;
-        let cuts = [1, 5, 9, 1000].map(|n| whole[..whole.len() - n].to_vec());
-        for damaged in cuts.into_iter().chain([flipped]) {
-            project.write(&format!("damaged-{wrapped}"), &damaged);
-            for output in ["x.csv", "x.parquet"] {
-                let done = project
-                    .run(&["convert", &format!("damaged-{wrapped}"), output])
-                    .expect(65);
-                assert!(
-                    done.stderr.contains(&format!("damaged-{wrapped}")),
-                    "{}",
-                    done.stderr
-                );
-                assert!(!project.path(output).exists());
-            }
-        }
-    }
-    let none_left = names(&project.path(""))
-        .into_iter()
-        .filter(|n| n.starts_with('.'))
-        .count();
-    assert_eq!(none_left, 0);
-    project.write("cut.csv.sz", &read(&project, "w.csv.sz")[..50]);
-    insta::assert_snapshot!(said(&project.run(&["convert", "cut.csv.sz", "x.csv"])), @r"
-    error: cannot read cut.csv.sz: the framed Snappy stream is cut short: the chunk at compressed byte 10 ends at byte 50, too early
-      help: the compressed input is damaged or cut short: fetch it again
-    ");
-    project.write("cut.csv.gz", &read(&project, "w.csv.gz")[..50]);
-    insta::assert_snapshot!(said(&project.run(&["convert", "cut.csv.gz", "x.csv"])), @r"
-    error: cannot read cut.csv.gz: the gzip stream is cut short: it ends inside a member after 50 compressed bytes
-      help: the compressed input is damaged or cut short: fetch it again
-    ");
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_full_device_is_named_and_nothing_is_claimed() {
-    let project = Project::new();
-    // A device that is always full.
-    for format in ["csv", "csv.gz", "csv.sz", "parquet"] {
-        let mut command = project.command(&["convert", &january(), "-", "--to", format]);
-        command.stdout(
-            std::fs::OpenOptions::new()
-                .write(true)
-                .open("/dev/full")
-                .unwrap(),
-        );
-        let out = command.output().unwrap();
-        let stderr = String::from_utf8(out.stderr).unwrap();
-        assert_eq!(out.status.code(), Some(1), "{format}: {stderr}");
-        insta::allow_duplicates! {
-            insta::assert_snapshot!(stderr, @r"
-            error: cannot write the output stream: No space left on device (os error 28)
-              help: free space there, or write to another disk; nothing was left under the output's name
-            ");
-        }
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn a_disk_that_fills_up_leaves_nothing_under_the_final_name() {
-    let project = Project::new();
-    project.write("old.csv", "keep me");
-    // The system refuses to let any file grow beyond 64 KiB, as a full disk would.
-    let limited = "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\"";
-    for output in [
-        "x.csv",
-        "x.csv.gz",
-        "x.csv.sz",
-        "x.parquet",
-        "parts/",
-        "old.csv",
-    ] {
-        let out = std::process::Command::new("bash")
-            .args([
-                "-c",
-                limited,
-                env!("CARGO_BIN_EXE_gristmill"),
-                "convert",
-                &january(),
-                output,
-                "--overwrite",
-            ])
-            .args(if output == "parts/" {
-                &["--to", "csv"][..]
-            } else {
-                &[]
-            })
-            .current_dir(project.path(""))
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8(out.stderr).unwrap();
-        assert_eq!(out.status.code(), Some(1), "{output}: {stderr}");
-        assert!(
-            stderr.contains(&format!("cannot write {output}")),
-            "{stderr}"
-        );
-        let left: Vec<_> = names(&project.path(""))
-            .into_iter()
-            .filter(|n| n != "parts")
-            .collect();
-        assert_eq!(left, ["old.csv"], "{output}");
-    }
-    assert_eq!(names(&project.path("parts")), Vec::<String>::new());
-    assert_eq!(read(&project, "old.csv"), b"keep me");
 }
 
 #[test]
@@ -917,122 +714,4 @@ fn more_is_said_when_asked() {
     for line in json.stderr.lines() {
         serde_json::from_str::<Value>(line).unwrap_or_else(|e| panic!("{e}: {line}"));
     }
-}
-
-#[test]
-fn bad_rows_are_kept_where_they_are_wanted() {
-    let project = Project::new();
-    project.write("in.csv", "a,b\n1,2\n3\n");
-    // With --overwrite, an older file of bad rows does not outlive a conversion without any.
-    project.write("bad.jsonl", "old");
-    project.write("good.csv", "a,b\n1,2\n");
-    project
-        .run(&[
-            "convert",
-            "good.csv",
-            "x.csv",
-            "--overwrite",
-            "--bad-rows",
-            "bad.jsonl",
-        ])
-        .expect(0);
-    assert!(!project.path("bad.jsonl").exists());
-    project
-        .run(&[
-            "convert",
-            "in.csv",
-            "y.csv",
-            "--on-bad-row",
-            "quarantine",
-            "--bad-rows",
-            "bad.jsonl",
-        ])
-        .expect(0);
-    insta::assert_snapshot!(String::from_utf8(read(&project, "bad.jsonl")).unwrap(), @r#"{"file":"in.csv","line":3,"record":2,"byte":8,"column":null,"reason":"ragged","expected":"2 fields","found":"1 field","raw":"3"}"#);
-    assert_eq!(read(&project, "y.csv"), b"a,b\n1,2\n");
-    // In a folder of their own; the file in the way is none.
-    let blocked = [
-        "convert",
-        "in.csv",
-        "z.csv",
-        "--on-bad-row",
-        "quarantine",
-        "--bad-rows",
-        "in.csv/bad.jsonl",
-    ];
-    let blocked = project.run(&blocked).expect(1);
-    assert!(blocked.stderr.contains("in.csv"), "{}", blocked.stderr);
-    assert!(!project.path("z.csv").exists());
-}
-
-#[test]
-fn bad_rows_never_replace_the_input_or_a_file_that_is_there() {
-    let project = Project::new();
-    project.write("in.csv", "a,b\n1,2\n3\n");
-    let args = [
-        "convert",
-        "in.csv",
-        "out.parquet",
-        "--on-bad-row",
-        "quarantine",
-        "--bad-rows",
-    ];
-    let with = |file: &'static str| [&args[..], &[file]].concat();
-    let refused = project.run(&with("in.csv")).expect(2);
-    assert!(
-        refused.stderr.contains("is one of the inputs"),
-        "{}",
-        refused.stderr
-    );
-    project.write("kept.jsonl", "mine\n");
-    project.run(&with("kept.jsonl")).expect(73);
-    assert_eq!(
-        std::fs::read(project.path("kept.jsonl")).unwrap(),
-        b"mine\n"
-    );
-    assert_eq!(
-        std::fs::read(project.path("in.csv")).unwrap(),
-        b"a,b\n1,2\n3\n"
-    );
-    assert!(!project.path("out.parquet").exists());
-    project.run(&with("new.jsonl")).expect(0);
-}
-
-#[test]
-fn an_interruption_leaves_nothing_behind() {
-    let project = Project::new();
-    // Large enough that the signal comes while it works.
-    let row = format!("{}\n", ["1234567890"; 20].join(","));
-    let header = (0..20)
-        .map(|i| format!("c{i}"))
-        .collect::<Vec<_>>()
-        .join(",");
-    project.write("in.csv", format!("{header}\n{}", row.repeat(400_000)));
-    std::fs::create_dir_all(project.path("out")).unwrap();
-    let child = project.start(&["convert", "in.csv", "out/big.parquet", "--threads", "1"]);
-    let pid = child.id().to_string();
-    let begun = || {
-        std::fs::read_dir(project.path("out"))
-            .unwrap()
-            .next()
-            .is_some()
-    };
-    for _ in 0..500 {
-        if begun() {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    std::process::Command::new("kill")
-        .args(["-INT", &pid])
-        .status()
-        .unwrap();
-    let done = child.wait_with_output().unwrap();
-    assert_eq!(
-        done.status.code(),
-        Some(130),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
-    assert!(!begun(), "something was left");
 }
