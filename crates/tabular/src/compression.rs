@@ -35,6 +35,13 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// All of them, the plain one first.
+    pub const ALL: &'static [Compression] = &[
+        Compression::None,
+        Compression::Gzip,
+        Compression::SnappyFramed,
+    ];
+
     /// By the last extension of a file name or URI, in any case: `.gz`, `.sz`; else none.
     pub fn from_name(name: &str) -> Compression {
         let extension = Path::new(name).extension().and_then(OsStr::to_str);

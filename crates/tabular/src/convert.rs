@@ -4,68 +4,21 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::assemble::Part;
 use crate::bad_rows::BadReason;
-use crate::compression::Compression;
 use crate::convert_csv::{to_csv, verbatim};
 use crate::convert_parquet::to_parquet;
 use crate::convert_parts::Outputs;
 use crate::error::TabularError;
+use crate::format::{Format, Layout};
 use crate::input::Input;
 use crate::parquet_writer::ParquetCompression;
 use crate::progress::Progress;
 use crate::rows::Refusals;
 use crate::scan::{ScanOptions, places};
 use crate::schema::Schema;
-
-/// What to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Format {
-    /// Text.
-    #[serde(rename = "csv")]
-    Csv,
-    /// Text in gzip.
-    #[serde(rename = "csv.gz")]
-    CsvGz,
-    /// Text in Snappy's framing format.
-    #[serde(rename = "csv.sz")]
-    CsvSz,
-    /// Parquet.
-    #[serde(rename = "parquet")]
-    Parquet,
-}
-
-impl Format {
-    /// The format that a file name asks for: `.csv`, `.csv.gz`, `.csv.sz`, `.parquet`.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::CsvGz, Self::CsvSz, Self::Csv, Self::Parquet]
-            .into_iter()
-            .find(|f| {
-                name.strip_suffix(f.extension())
-                    .is_some_and(|stem| stem.is_empty() || stem.ends_with('.'))
-            })
-    }
-
-    /// The extension without its first dot, which is also the format's name.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::CsvGz => "csv.gz",
-            Self::CsvSz => "csv.sz",
-            Self::Parquet => "parquet",
-        }
-    }
-
-    pub(crate) fn compression(self) -> Compression {
-        match self {
-            Self::Csv | Self::Parquet => Compression::None,
-            Self::CsvGz => Compression::Gzip,
-            Self::CsvSz => Compression::SnappyFramed,
-        }
-    }
-}
 
 /// Where to write it.
 pub enum Target {
@@ -151,7 +104,7 @@ impl ConvertJob {
         if self.inputs.is_empty() {
             return Err(TabularError::NoInput);
         }
-        if self.to == Format::Parquet && self.max_bytes.is_some() {
+        if self.to.layout == Layout::Parquet && self.max_bytes.is_some() {
             return refuse("max_bytes does not limit Parquet parts: use max_rows");
         }
         let cut = self.max_rows.is_some() || self.max_bytes.is_some();
@@ -205,8 +158,8 @@ pub fn convert(mut job: ConvertJob, progress: &dyn Progress) -> Result<Converted
     if let Some(path) = &job.bad_rows {
         refusals = refusals.keep_in(path)?;
     }
-    let written = match job.to {
-        Format::Parquet => to_parquet(&job, outputs, &mut refusals, progress),
+    let written = match job.to.layout {
+        Layout::Parquet => to_parquet(&job, outputs, &mut refusals, progress),
         _ if job.is_verbatim() => verbatim(&job, outputs, &mut refusals, progress),
         _ => to_csv(&job, outputs, &mut refusals, progress),
     };

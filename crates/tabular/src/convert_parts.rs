@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::assemble::Part;
 use crate::compression::{FinishWrite, compress};
-use crate::convert::{Format, Target};
+use crate::convert::Target;
 use crate::durable_file::DurableFile;
 use crate::error::TabularError;
+use crate::format::Format;
 
 /// Bytes gathered before a write reaches the file.
 const BUFFER: usize = 256 * 1024;
@@ -158,7 +159,7 @@ impl OpenPart {
 }
 
 fn part_name(index: usize, format: Format) -> String {
-    format!("part-{index:05}.{}", format.extension())
+    format!("part-{index:05}.{}", format.name())
 }
 
 /// Text rows to parts.
@@ -247,7 +248,7 @@ impl TextParts {
             Some(open) => open,
             None => {
                 let (part, writer) = self.outputs.start()?;
-                let text = compress(self.outputs.format.compression(), writer);
+                let text = compress(self.outputs.format.compression, writer);
                 let mut open = OpenText {
                     part,
                     text,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use gristmill_runner::{Cancel, EventSink, ExitCode, Level, RunError, Stage};
 use gristmill_tabular::{
-    Column, ColumnType, ConvertJob, Converted, Format, Input, OnBadRow as TabularOnBadRow,
-    ParquetCompression, Progress, ScanOptions, Schema, TabularError, Target, Typing,
-    convert as work, scan,
+    Column, ColumnType, Compression, ConvertJob, Converted, Format, Input, Layout,
+    OnBadRow as TabularOnBadRow, ParquetCompression, Progress, ScanOptions, Schema, TabularError,
+    Target, Typing, convert as work, scan,
 };
 use serde_json::json;
 
@@ -138,10 +138,10 @@ fn output_format(args: &ConvertArgs, output: &Path) -> Result<Format, RunError> 
 
 fn format_of(format: FileFormat) -> Format {
     match format {
-        FileFormat::Csv => Format::Csv,
-        FileFormat::CsvGz => Format::CsvGz,
-        FileFormat::CsvSz => Format::CsvSz,
-        FileFormat::Parquet => Format::Parquet,
+        FileFormat::Csv => Format::CSV,
+        FileFormat::CsvGz => Format::text(Layout::Csv, Compression::Gzip),
+        FileFormat::CsvSz => Format::text(Layout::Csv, Compression::SnappyFramed),
+        FileFormat::Parquet => Format::PARQUET,
     }
 }
 
@@ -217,7 +217,7 @@ fn typing(
     if args.types.is_empty() {
         return Ok(general);
     }
-    if to != Format::Parquet {
+    if to != Format::PARQUET {
         return Err(usage(
             "--type gives a column of Parquet its type; CSV has none",
         ));

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gristmill_plan::spec::{ParquetCompression as PlanCodec, ShardFormat};
-use gristmill_tabular::{ConvertJob, Format, ParquetCompression, Target as Files, convert};
+use gristmill_tabular::{
+    Compression, ConvertJob, Format, Layout, ParquetCompression, Target as Files, convert,
+};
 
 use crate::disk;
 use crate::entry::Entry;
@@ -98,10 +100,10 @@ fn job(session: &Session, ready: &Ready, target: &Target) -> ConvertJob {
         Target::S3(_) | Target::Folder(_) => Files::Folder(parts),
     };
     let format = match plan.shards.format {
-        ShardFormat::Csv => Format::Csv,
-        ShardFormat::CsvGz => Format::CsvGz,
-        ShardFormat::CsvSz => Format::CsvSz,
-        ShardFormat::Parquet => Format::Parquet,
+        ShardFormat::Csv => Format::CSV,
+        ShardFormat::CsvGz => Format::text(Layout::Csv, Compression::Gzip),
+        ShardFormat::CsvSz => Format::text(Layout::Csv, Compression::SnappyFramed),
+        ShardFormat::Parquet => Format::PARQUET,
     };
     let keep_all =
         plan.prepare.select.is_none() && plan.prepare.drop.is_empty() && plan.prepare.id.is_empty();

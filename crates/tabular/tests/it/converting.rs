@@ -10,13 +10,16 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use gristmill_tabular::{
     Column, ColumnType, Compression, ConvertJob, Converted, Format, Input, InspectOptions,
-    Inspection, ScanOptions, Schema, TabularError, Target, Typing, compress, convert::convert,
-    decompress, inspect::inspect,
+    Inspection, Layout, ScanOptions, Schema, TabularError, Target, Typing, compress,
+    convert::convert, decompress, inspect::inspect,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 
 use crate::reading::{LENIENT, input, named, options};
+
+const CSV_GZ: Format = Format::text(Layout::Csv, Compression::Gzip);
+const CSV_SZ: Format = Format::text(Layout::Csv, Compression::SnappyFramed);
 
 fn job(inputs: Vec<Input>, to: Format, output: &Path) -> ConvertJob {
     let mut job = ConvertJob::new(inputs, to, Target::File(output.to_path_buf()));
@@ -50,7 +53,7 @@ fn text_in(path: &Path) -> Vec<u8> {
 fn canonical(text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("o.csv");
-    let mut job = job(vec![input(text)], Format::Csv, &path);
+    let mut job = job(vec![input(text)], Format::CSV, &path);
     job.canonical = true;
     run(job).unwrap();
     std::fs::read_to_string(path).unwrap()
@@ -70,9 +73,9 @@ fn only_the_wrapper_changes_and_changes_back() {
     let text = "\u{feff}a;b\r\n\r\n1;\"x\n\"\"y\"\"\"\r2;  z \n\n3;é";
     let folder = tempfile::tempdir().unwrap();
     for (format, name) in [
-        (Format::Csv, "o.csv"),
-        (Format::CsvGz, "o.csv.gz"),
-        (Format::CsvSz, "o.csv.sz"),
+        (Format::CSV, "o.csv"),
+        (CSV_GZ, "o.csv.gz"),
+        (CSV_SZ, "o.csv.sz"),
     ] {
         for block_bytes in [3, 1 << 20] {
             let mut job = job(vec![input(text)], format, &folder.path().join(name));
@@ -97,7 +100,7 @@ fn only_the_wrapper_changes_and_changes_back() {
     }
     let mut back = job(
         vec![Input::file(folder.path().join("o.csv.sz"))],
-        Format::Csv,
+        Format::CSV,
         &folder.path().join("b.csv"),
     );
     back.options.dialect.delimiter = b';';
@@ -113,7 +116,7 @@ fn bad_rows_are_taken_out_of_a_verbatim_copy() {
     let folder = tempfile::tempdir().unwrap();
     let text = "a,b\r\n1,2\r\n3\r\n\"4\",5\r\n6,\"7\"x\r\n8,\"9\n";
     for block_bytes in [1, 1 << 20] {
-        let mut job = job(vec![input(text)], Format::Csv, &folder.path().join("o.csv"));
+        let mut job = job(vec![input(text)], Format::CSV, &folder.path().join("o.csv"));
         job.options = ScanOptions {
             on_bad_row: LENIENT,
             block_bytes,
@@ -160,7 +163,7 @@ fn columns_are_chosen_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("o.csv");
     let run_with = |change: &dyn Fn(&mut ConvertJob)| {
-        let mut job = job(vec![input("a,b,c\n1,2,3\n")], Format::Csv, &path);
+        let mut job = job(vec![input("a,b,c\n1,2,3\n")], Format::CSV, &path);
         job.overwrite = true;
         change(&mut job);
         run(job).map(|_| std::fs::read_to_string(&path).unwrap())
@@ -191,7 +194,7 @@ fn several_inputs_become_one_table() {
         named("b.csv", b"a\r\n2"),
         named("c.csv", b"a\n"),
     ];
-    assert_eq!(run(job(inputs, Format::Csv, &path)).unwrap().rows, 2);
+    assert_eq!(run(job(inputs, Format::CSV, &path)).unwrap().rows, 2);
     assert_eq!(std::fs::read_to_string(path).unwrap(), "a\n1\n2\n");
 }
 
@@ -200,7 +203,7 @@ fn parquet_has_the_types_of_the_whole_input() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("o.parquet");
     let text = "n,f,s,d\n1,1.5,007,2024-01-01\nNA,2,\"\",\n3,-0,\"a\"\"b\n\",1969-12-31\n";
-    let converted = run(job(vec![input(text)], Format::Parquet, &path)).unwrap();
+    let converted = run(job(vec![input(text)], Format::PARQUET, &path)).unwrap();
     assert_eq!((converted.rows, converted.files[0].rows), (3, 3));
     let batch = &batches(&path)[0];
     let n: Vec<_> = batch.column(0).as_primitive::<Int64Type>().iter().collect();
@@ -235,7 +238,7 @@ fn a_contract_gives_types_and_columns() {
     ];
     let mut job = job(
         vec![input("a,x,b\n007,?,1\n8,?,\n9,?,2\n")],
-        Format::Parquet,
+        Format::PARQUET,
         &path,
     );
     job.options = ScanOptions {
@@ -276,7 +279,7 @@ fn parquet_bytes_do_not_depend_on_threads_or_blocks() {
     let mut expected: Option<Vec<u8>> = None;
     for (threads, block_bytes) in [(1, 1 << 20), (2, 1000), (8, 50)] {
         let path = folder.path().join(format!("{threads}.parquet"));
-        let mut job = job(vec![input(&text)], Format::Parquet, &path);
+        let mut job = job(vec![input(&text)], Format::PARQUET, &path);
         job.options = ScanOptions {
             threads,
             block_bytes,
@@ -306,14 +309,14 @@ fn folders_are_filled_with_parts() {
         (job.max_rows, job.max_bytes, job.overwrite) = (max_rows, max_bytes, true);
         run(job).unwrap().files
     };
-    let five = parts(Format::Csv, Some(1), None);
+    let five = parts(Format::CSV, Some(1), None);
     assert_eq!(five.len(), 5);
     // A narrower run leaves no parts of a wider one behind.
-    let two = parts(Format::Csv, Some(3), None);
+    let two = parts(Format::CSV, Some(3), None);
     assert_eq!(two.iter().map(|p| p.rows).collect::<Vec<_>>(), [3, 2]);
     assert_eq!(names(&out), ["part-00000.csv", "part-00001.csv"]);
     assert_eq!(std::fs::read_to_string(&two[1].path).unwrap(), "a\n4\n5\n");
-    let by_bytes = parts(Format::Csv, None, Some(7));
+    let by_bytes = parts(Format::CSV, None, Some(7));
     assert_eq!(
         by_bytes
             .iter()
@@ -321,7 +324,7 @@ fn folders_are_filled_with_parts() {
             .collect::<Vec<_>>(),
         [(2, 7), (2, 6), (1, 4)]
     );
-    let parquet = parts(Format::Parquet, Some(2), None);
+    let parquet = parts(Format::PARQUET, Some(2), None);
     assert_eq!(
         parquet.iter().map(|p| p.rows).collect::<Vec<_>>(),
         [2, 2, 1]
@@ -334,12 +337,12 @@ fn what_is_there_stays_unless_overwriting_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("o.csv");
     std::fs::write(&path, "old").unwrap();
-    let error = run(job(vec![input("a\n1\n")], Format::Csv, &path)).unwrap_err();
+    let error = run(job(vec![input("a\n1\n")], Format::CSV, &path)).unwrap_err();
     assert!(matches!(error, TabularError::OutputExists { path: p } if p == path));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
     let mut into = ConvertJob::new(
         vec![input("a\n1\n")],
-        Format::Csv,
+        Format::CSV,
         Target::Folder(folder.path().to_path_buf()),
     );
     into.options = options();
@@ -351,9 +354,9 @@ fn failures_leave_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let text = format!("a,b\n{}1\n", "1,2\n".repeat(1000));
     for (to, name) in [
-        (Format::Csv, "o.csv"),
-        (Format::CsvSz, "o.csv.sz"),
-        (Format::Parquet, "o.parquet"),
+        (Format::CSV, "o.csv"),
+        (CSV_SZ, "o.csv.sz"),
+        (Format::PARQUET, "o.parquet"),
     ] {
         let mut job = job(vec![input(&text)], to, &folder.path().join(name));
         job.options.block_bytes = 100;
@@ -361,7 +364,7 @@ fn failures_leave_nothing_behind() {
     }
     let mut parts = ConvertJob::new(
         vec![input(&text)],
-        Format::Csv,
+        Format::CSV,
         Target::Folder(folder.path().join("out")),
     );
     (parts.options, parts.max_rows) = (
@@ -390,7 +393,7 @@ fn a_truncated_input_is_an_error_that_names_it() {
     std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
     let error = run(job(
         vec![Input::file(&path)],
-        Format::Csv,
+        Format::CSV,
         &folder.path().join("o.csv"),
     ))
     .unwrap_err();
@@ -406,7 +409,7 @@ fn a_header_alone_becomes_an_empty_table() {
     let folder = tempfile::tempdir().unwrap();
     let csv = folder.path().join("o.csv");
     assert_eq!(
-        run(job(vec![input("a,b\n")], Format::Csv, &csv))
+        run(job(vec![input("a,b\n")], Format::CSV, &csv))
             .unwrap()
             .rows,
         0
@@ -414,7 +417,7 @@ fn a_header_alone_becomes_an_empty_table() {
     assert_eq!(std::fs::read_to_string(&csv).unwrap(), "a,b\n");
     let parquet = folder.path().join("o.parquet");
     assert_eq!(
-        run(job(vec![input("a,b\n")], Format::Parquet, &parquet))
+        run(job(vec![input("a,b\n")], Format::PARQUET, &parquet))
             .unwrap()
             .files[0]
             .rows,
@@ -429,7 +432,7 @@ fn a_header_alone_becomes_an_empty_table() {
     );
     let error = run(job(
         vec![input("")],
-        Format::Csv,
+        Format::CSV,
         &folder.path().join("e.csv"),
     ))
     .unwrap_err();
@@ -439,12 +442,12 @@ fn a_header_alone_becomes_an_empty_table() {
 #[test]
 fn options_that_contradict_the_target_are_refused() {
     let path = PathBuf::from("never-written");
-    let mut cut = job(vec![input("a\n")], Format::Csv, &path);
+    let mut cut = job(vec![input("a\n")], Format::CSV, &path);
     cut.max_rows = Some(1);
     insta::assert_snapshot!(run(cut).unwrap_err(), @"max_rows and max_bytes cut the output into parts: name a folder as output");
     let mut bytes = ConvertJob::new(
         vec![input("a\n")],
-        Format::Parquet,
+        Format::PARQUET,
         Target::Folder(path.clone()),
     );
     bytes.max_bytes = Some(1);
@@ -469,7 +472,7 @@ fn a_stream_gets_the_rows_and_no_file_is_made() {
     let shared = Shared::default();
     let mut job = ConvertJob::new(
         vec![input("a\n1\n")],
-        Format::Csv,
+        Format::CSV,
         Target::Writer(Box::new(shared.clone())),
     );
     job.options = options();
@@ -496,7 +499,7 @@ fn an_input_that_changes_between_passes_is_found() {
     };
     let error = run(job(
         vec![changing],
-        Format::Parquet,
+        Format::PARQUET,
         &folder.path().join("o.parquet"),
     ))
     .unwrap_err();
@@ -573,7 +576,7 @@ proptest! {
         let text = writer.into_inner().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("o.csv");
-        let mut job = job(vec![named("a.csv", &text)], Format::Csv, &path);
+        let mut job = job(vec![named("a.csv", &text)], Format::CSV, &path);
         job.options.dialect.delimiter = b';';
         job.options.block_bytes = 16;
         job.canonical = true;
@@ -599,7 +602,7 @@ proptest! {
         let text = writer.into_inner().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("o.parquet");
-        run(job(vec![named("a.csv", &text)], Format::Parquet, &path)).unwrap();
+        run(job(vec![named("a.csv", &text)], Format::PARQUET, &path)).unwrap();
         let batch = &batches(&path)[0];
         let i: Vec<i64> = batch.column(0).as_primitive::<Int64Type>().values().to_vec();
         prop_assert_eq!(i, rows.iter().map(|r| r.0).collect::<Vec<_>>());
