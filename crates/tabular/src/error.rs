@@ -64,6 +64,18 @@ pub enum TabularError {
         /// The header's names, in order.
         header: Vec<String>,
     },
+    /// The input has columns that the contract does not name, where that is not allowed.
+    #[error(
+        "{file}: the contract has no column named {}; add them to it, or allow them with \
+         on_new_column: ignore",
+        quoted(columns)
+    )]
+    NewColumns {
+        /// The first input's name.
+        file: String,
+        /// Every such column, in header order.
+        columns: Vec<String>,
+    },
     /// The first bad row in input order, where bad rows are not allowed.
     #[error("{0}")]
     BadRow(Box<BadRow>),

@@ -71,17 +71,11 @@ impl RowPlan {
 
     /// Formats the rows and moves those that cannot be taken to the bad ones.
     pub(crate) fn format(&self, block: &Block, rows: &mut Rows) -> Formatted {
-        hold_to(
-            &self.contract,
-            rows,
-            block.text(),
-            self.width,
-            &self.dialect,
-        );
+        hold_to(&self.contract, rows, block, self.width, &self.dialect);
         loop {
             let mut bad = BTreeMap::new();
             let (text, ends) = self.text(rows, block.text(), &mut bad);
-            let sidecar = self.arrays(rows, block.text(), &mut bad);
+            let sidecar = self.arrays(rows, block, &mut bad);
             if bad.is_empty() || sidecar.is_err() {
                 return Formatted {
                     text,
@@ -96,7 +90,7 @@ impl RowPlan {
     fn arrays(
         &self,
         rows: &Rows,
-        block: &[u8],
+        block: &Block,
         bad: &mut BTreeMap<usize, BadRecord>,
     ) -> Result<Vec<ArrayRef>, TabularError> {
         let cells = Cells {

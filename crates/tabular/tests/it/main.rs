@@ -3,7 +3,9 @@
 
 mod assembling;
 mod converting;
+mod formats;
 mod parquet_sink;
 mod reading;
 mod sharding;
 mod there_and_back;
+mod training;
