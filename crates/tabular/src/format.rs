@@ -100,9 +100,13 @@ impl Format {
             (Layout::Csv, Compression::None) => "csv",
             (Layout::Csv, Compression::Gzip) => "csv.gz",
             (Layout::Csv, Compression::SnappyFramed) => "csv.sz",
+            (Layout::Csv, Compression::SnappyHadoop) => "csv.snappy",
+            (Layout::Csv, Compression::Zstd) => "csv.zst",
             (Layout::JsonLines, Compression::None) => "jsonl",
             (Layout::JsonLines, Compression::Gzip) => "jsonl.gz",
             (Layout::JsonLines, Compression::SnappyFramed) => "jsonl.sz",
+            (Layout::JsonLines, Compression::SnappyHadoop) => "jsonl.snappy",
+            (Layout::JsonLines, Compression::Zstd) => "jsonl.zst",
             (Layout::Parquet, _) => "parquet",
         }
     }
