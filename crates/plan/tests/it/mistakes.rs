@@ -1,6 +1,9 @@
 //! Every mistake at once, each with its place and its remedy.
 
+use std::path::Path;
+
 use crate::support::{FINE, problems, problems_of};
+use gristmill_plan::validate;
 
 #[test]
 fn a_pipeline_without_mistakes_has_no_problem() {
@@ -149,7 +152,12 @@ fn enums_take_the_services_spelling_too() {
 
 #[test]
 fn a_mistake_serialises_flat() {
-    let list = gristmill_plan::validate("version: 1\nname: a\nsourc: {}\n", "p.yaml");
+    let list = validate(
+        "version: 1\nname: a\nsourc: {}\n",
+        "p.yaml",
+        Path::new("/"),
+        &|_| Err("unread".into()),
+    );
     insta::assert_snapshot!(serde_json::to_string_pretty(&list[1]).unwrap(), @r#"
     {
       "file": "p.yaml",

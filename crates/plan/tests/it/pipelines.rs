@@ -18,7 +18,7 @@ fn each_is_valid_and_resolves_without_parameters() {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        let problems = validate(&text, "p.yaml");
+        let problems = validate(&text, "p.yaml", &folder(), &|_| Err("unread".into()));
         assert!(problems.is_empty(), "{}: {problems:?}", path.display());
         let doc = parse(&text, "p.yaml").unwrap();
         let now = "2026-11-22T00:00:00Z".parse().unwrap();
