@@ -220,8 +220,8 @@ fn unreadable(place: Place, path: &Path, shown: &str, why: &str) -> Problem {
     let written = path.display().to_string();
     let help = match nearest(&written, ["infer", "text"].into_iter()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "the path of a contract is relative to this file; `gristmill inspect FILE \
-                 --contract` writes one"
+        None => "expected `infer`, `text`, or the path of a contract relative to this file; \
+                 `gristmill inspect FILE --contract` writes one"
             .to_owned(),
     };
     let message = format!(

@@ -44,7 +44,10 @@ pub(crate) fn edited(edits: &[(&str, &str)]) -> String {
 /// The files beside the pipeline.
 fn file(path: &Path) -> Result<String, String> {
     match path.to_str() {
-        Some("/pipes/contracts/flights.yaml") => Ok(CONTRACT.to_owned()),
+        Some("/pipes/contracts/flights.yaml" | "/pipes/contracts/copy.yaml") => {
+            Ok(CONTRACT.to_owned())
+        }
+        Some("/pipes/contracts/wider.yaml") => Ok(CONTRACT.replace("max: 12", "max: 13")),
         Some("/pipes/nightly/wrong.yaml") => Ok(WRONG_CONTRACT.to_owned()),
         _ => Err("no such file".into()),
     }
