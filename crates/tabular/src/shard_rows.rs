@@ -1,4 +1,4 @@
-//! Rows of a block to the text of a shard and the columns of its sidecar.
+//! Rows of a block to the text or the columns of a shard, and the columns of its sidecar.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use crate::blocks::Block;
 use crate::csv_text;
 use crate::dialect::Dialect;
 use crate::error::TabularError;
+use crate::format::{Format, Layout};
 use crate::records::{BadRecord, Rows, Span, excerpt, unescape};
 use crate::scan::{hold_to, places};
 use crate::shard::ShardJob;
@@ -26,15 +27,28 @@ pub(crate) struct RowPlan {
     longest: usize,
     width: usize,
     dialect: Dialect,
+    layout: Layout,
 }
 
 /// A block's accepted rows, ready to be written.
 pub(crate) struct Formatted {
+    pub(crate) body: Body,
+    /// The sidecar columns after those of the place.
+    pub(crate) carried: Vec<ArrayRef>,
+}
+
+/// What goes into the shard.
+pub(crate) enum Body {
+    Text(Text),
+    /// The selected columns, typed.
+    Columns(Vec<ArrayRef>),
+}
+
+/// Rows as lines.
+pub(crate) struct Text {
     pub(crate) text: Vec<u8>,
     /// After each row's line end, in `text`.
     pub(crate) ends: Vec<usize>,
-    /// The sidecar columns.
-    pub(crate) sidecar: Result<Vec<ArrayRef>, TabularError>,
 }
 
 impl RowPlan {
@@ -44,6 +58,7 @@ impl RowPlan {
                 "select: expected at least one column for the model".into(),
             ));
         }
+        check_format(job)?;
         let file = &job.inputs[0].name;
         let pick = |wanted: &[String]| -> Result<Vec<Rule>, TabularError> {
             let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
@@ -66,11 +81,18 @@ impl RowPlan {
             longest: usize::try_from(longest).unwrap_or(usize::MAX),
             width: names.len(),
             dialect: job.scan.dialect,
+            layout: job.format.layout,
         })
     }
 
+    /// The columns of a shard, if it is one of columns.
+    pub(crate) fn columns(&self) -> Option<Vec<Field>> {
+        let fields = self.select.iter().map(|r| r.column.to_arrow());
+        (self.layout == Layout::Parquet).then(|| fields.collect())
+    }
+
     /// Formats the rows and moves those that cannot be taken to the bad ones.
-    pub(crate) fn format(&self, block: &Block, rows: &mut Rows) -> Formatted {
+    pub(crate) fn format(&self, block: &Block, rows: &mut Rows) -> Result<Formatted, TabularError> {
         hold_to(
             &self.contract,
             rows,
@@ -80,48 +102,51 @@ impl RowPlan {
         );
         loop {
             let mut bad = BTreeMap::new();
-            let (text, ends) = self.text(rows, block.text(), &mut bad);
-            let sidecar = self.arrays(rows, block.text(), &mut bad);
-            if bad.is_empty() || sidecar.is_err() {
-                return Formatted {
-                    text,
-                    ends,
-                    sidecar,
-                };
+            let cells = Cells {
+                rows,
+                block: block.text(),
+                width: self.width,
+                dialect: &self.dialect,
+            };
+            let body = match self.layout {
+                Layout::Parquet => {
+                    self.refuse_long(cells, &mut bad);
+                    Body::Columns(arrays(&self.select, cells, &mut bad)?)
+                }
+                _ => Body::Text(self.text(rows, block.text(), &mut bad)),
+            };
+            let carried = arrays(&self.sidecar, cells, &mut bad)?;
+            if bad.is_empty() {
+                return Ok(Formatted { body, carried });
             }
             rows.refuse(bad.into_iter().collect(), self.width);
         }
     }
 
-    fn arrays(
-        &self,
-        rows: &Rows,
-        block: &[u8],
-        bad: &mut BTreeMap<usize, BadRecord>,
-    ) -> Result<Vec<ArrayRef>, TabularError> {
-        let cells = Cells {
-            rows,
-            block,
-            width: self.width,
-            dialect: &self.dialect,
-        };
-        let mut arrays = Vec::with_capacity(self.sidecar.len());
-        for rule in &self.sidecar {
-            let (array, refused) = array(rule, cells)?;
-            for (row, record) in refused {
-                bad.entry(row).or_insert(record);
+    /// Rows whose selected cells are together longer than a shard may be. (Whether shorter ones fit
+    /// is known when they are encoded.)
+    fn refuse_long(&self, cells: Cells<'_>, bad: &mut BTreeMap<usize, BadRecord>) {
+        for (row, record) in cells.rows.records.iter().enumerate() {
+            // The cells of a record are no longer than it is.
+            if (record.end - record.start) as usize <= self.longest {
+                continue;
             }
-            arrays.push(array);
+            let spans = &cells.rows.spans[row * self.width..(row + 1) * self.width];
+            let length = |rule: &Rule| spans[rule.index].bytes(cells.block).len();
+            let length: usize = self.select.iter().map(length).sum();
+            if length > self.longest {
+                bad.entry(row).or_insert(BadRecord {
+                    record: *record,
+                    column: None,
+                    reason: BadReason::TooLong,
+                    expected: format!("a row of at most {} bytes in its cells", self.longest),
+                    found: format!("{length} bytes"),
+                });
+            }
         }
-        Ok(arrays)
     }
 
-    fn text(
-        &self,
-        rows: &Rows,
-        block: &[u8],
-        bad: &mut BTreeMap<usize, BadRecord>,
-    ) -> (Vec<u8>, Vec<usize>) {
+    fn text(&self, rows: &Rows, block: &[u8], bad: &mut BTreeMap<usize, BadRecord>) -> Text {
         let mut text = Vec::with_capacity(block.len());
         let mut ends = Vec::with_capacity(rows.records.len());
         for (row, record) in rows.records.iter().enumerate() {
@@ -173,7 +198,7 @@ impl RowPlan {
             }
             ends.push(text.len());
         }
-        (text, ends)
+        Text { text, ends }
     }
 
     /// A cell's own text; a text that reads as the null of the shard is quoted to tell it apart.
@@ -191,6 +216,46 @@ impl RowPlan {
             csv_text::quoted(out, text);
         } else {
             csv_text::field(out, text, true);
+        }
+    }
+}
+
+/// The columns of some rules; rows that one of them refuses are added to the bad ones.
+fn arrays(
+    rules: &[Rule],
+    cells: Cells<'_>,
+    bad: &mut BTreeMap<usize, BadRecord>,
+) -> Result<Vec<ArrayRef>, TabularError> {
+    let mut arrays = Vec::with_capacity(rules.len());
+    for rule in rules {
+        let (array, refused) = array(rule, cells)?;
+        for (row, record) in refused {
+            bad.entry(row).or_insert(record);
+        }
+        arrays.push(array);
+    }
+    Ok(arrays)
+}
+
+/// Refuses what is not written, and columns that a reader of Parquet could not tell apart.
+fn check_format(job: &ShardJob<'_>) -> Result<(), TabularError> {
+    match job.format.layout {
+        Layout::Csv => Ok(()),
+        Layout::JsonLines => Err(TabularError::Options(format!(
+            "shards are not written as {} yet: choose {} or {}",
+            job.format,
+            Format::CSV,
+            Format::PARQUET
+        ))),
+        Layout::Parquet => {
+            let mut twice = job.select.iter().enumerate();
+            let twice = twice.find(|(i, name)| job.select[..*i].contains(name));
+            match twice {
+                Some((_, name)) => Err(TabularError::Options(format!(
+                    "select: column {name:?} is there twice, which a Parquet shard cannot hold"
+                ))),
+                None => Ok(()),
+            }
         }
     }
 }

@@ -99,12 +99,7 @@ fn job(session: &Session, ready: &Ready, target: &Target) -> ConvertJob {
         Target::File(path) => Files::File(parts.join(path.file_name().unwrap_or_default())),
         Target::S3(_) | Target::Folder(_) => Files::Folder(parts),
     };
-    let format = match plan.shards.format {
-        ShardFormat::Csv => Format::CSV,
-        ShardFormat::CsvGz => Format::text(Layout::Csv, Compression::Gzip),
-        ShardFormat::CsvSz => Format::text(Layout::Csv, Compression::SnappyFramed),
-        ShardFormat::Parquet => Format::PARQUET,
-    };
+    let format = shard_format(plan.shards.format);
     let keep_all =
         plan.prepare.select.is_none() && plan.prepare.drop.is_empty() && plan.prepare.id.is_empty();
     let mut job = ConvertJob::new(ready.inputs.clone(), format, output);
@@ -116,10 +111,25 @@ fn job(session: &Session, ready: &Ready, target: &Target) -> ConvertJob {
     job.max_rows = plan.shards.max_rows;
     job.max_bytes = plan.shards.max_bytes;
     job.row_group_rows = usize::try_from(plan.shards.row_group_rows).ok();
-    job.compression = match plan.shards.compression {
-        PlanCodec::Snappy => ParquetCompression::Snappy,
-        PlanCodec::None => ParquetCompression::None,
-    };
+    job.compression = parquet_codec(plan.shards.compression);
     job.bad_rows = Some(session.folder.quarantine().join("bad-rows.jsonl"));
     job
+}
+
+/// The plan's format in the words of the encoder.
+pub(crate) fn shard_format(format: ShardFormat) -> Format {
+    match format {
+        ShardFormat::Csv => Format::CSV,
+        ShardFormat::CsvGz => Format::text(Layout::Csv, Compression::Gzip),
+        ShardFormat::CsvSz => Format::text(Layout::Csv, Compression::SnappyFramed),
+        ShardFormat::Parquet => Format::PARQUET,
+    }
+}
+
+/// The plan's codec in the words of the encoder.
+pub(crate) fn parquet_codec(codec: PlanCodec) -> ParquetCompression {
+    match codec {
+        PlanCodec::Snappy => ParquetCompression::Snappy,
+        PlanCodec::None => ParquetCompression::None,
+    }
 }

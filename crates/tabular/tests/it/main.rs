@@ -3,6 +3,7 @@
 
 mod assembling;
 mod converting;
+mod parquet_shards;
 mod parquet_sink;
 mod reading;
 mod sharding;

@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use gristmill_tabular::{
-    AssembleJob, ColumnType, Compression, Input, OnBadRow, OutputColumn, OutputFormat, ScanOptions,
-    SealedShard, ShardJob, ShardOutput, assemble, scan, write_shards,
+    AssembleJob, ColumnType, Compression, DEFAULT_ROW_GROUP_ROWS, Format, Input, OnBadRow,
+    OutputColumn, OutputFormat, ParquetCompression, ScanOptions, SealedShard, ShardJob,
+    ShardOutput, assemble, scan, write_shards,
 };
 
 /// Two files whose rows all differ, some of them ragged.
@@ -77,7 +78,9 @@ fn quarantined_rows_shift_nobody() {
         max_bytes: 500,
         max_rows: None,
         max_record_bytes: None,
-        gzip: false,
+        format: Format::CSV,
+        row_group_rows: DEFAULT_ROW_GROUP_ROWS,
+        parquet_compression: ParquetCompression::Snappy,
         folder: &folder.path().join("shards"),
         name_prefix: "shard-".into(),
         quarantine: &folder.path().join("bad.jsonl"),
