@@ -81,3 +81,38 @@ fn list_bytes<O: OffsetSizeTrait>(
     let (first, last) = (offsets[from].as_usize(), offsets[to].as_usize());
     value_bytes(values, first, last) + (to - from) * size_of::<O>()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+    use arrow_array::builder::{ListBuilder, StringBuilder};
+    use arrow_array::{Decimal128Array, Int64Array, LargeStringArray, StringViewArray};
+
+    use super::*;
+
+    fn parts_make_the_whole(array: &dyn Array, whole: usize) {
+        assert_eq!(value_bytes(array, 0, array.len()), whole);
+        let one_by_one: usize = (0..array.len()).map(|i| value_bytes(array, i, i + 1)).sum();
+        assert_eq!(one_by_one, whole);
+        // A slice counts its own rows from its own start.
+        let slice = array.slice(1, array.len() - 1);
+        let rest = value_bytes(array, 1, array.len());
+        assert_eq!(value_bytes(&slice, 0, slice.len()), rest);
+    }
+
+    #[test]
+    fn counts_values_and_where_they_are() {
+        parts_make_the_whole(&Int64Array::from(vec![Some(1), None, Some(3)]), 24);
+        parts_make_the_whole(&Decimal128Array::from(vec![1, 2]), 32);
+        let texts = ["", "four", "longer than twelve bytes"];
+        parts_make_the_whole(&LargeStringArray::from_iter_values(texts), 28 + 3 * 8);
+        parts_make_the_whole(&StringViewArray::from_iter_values(texts), 28 + 3 * 16);
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        for list in [vec!["a", "bc"], vec![], vec!["def"]] {
+            list.iter().for_each(|t| lists.values().append_value(t));
+            lists.append(true);
+        }
+        parts_make_the_whole(&lists.finish(), 6 + 3 * 4 + 3 * 4);
+    }
+}

@@ -5,6 +5,7 @@ mod assembling;
 mod converting;
 mod parquet_shards;
 mod parquet_sink;
+mod parquet_types;
 mod reading;
 mod sharding;
 mod there_and_back;

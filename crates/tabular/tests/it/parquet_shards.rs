@@ -388,16 +388,16 @@ fn cell(kind: usize, seed: u64) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn no_shard_is_too_large_and_bytes_depend_on_rows_alone(
         kinds in proptest::collection::vec(0usize..5, 1..24),
-        row_count in 1usize..400,
+        row_count in 1usize..120,
         seed in any::<u32>(),
-        per_column in 180u64..2_000,
-        max_rows in proptest::option::of(1u64..150),
-        row_group_rows in 1usize..300,
+        per_column in 180u64..3_000,
+        max_rows in proptest::option::of(10u64..150),
+        row_group_rows in 1usize..150,
         codec in prop::sample::select(vec![
             ParquetCompression::Snappy, ParquetCompression::Zstd,
             ParquetCompression::Gzip, ParquetCompression::None,
