@@ -90,6 +90,8 @@ pub struct Sealed {
     pub rows_accepted: u64,
     /// Quarantined rows by reason.
     pub quarantined: BTreeMap<String, u64>,
+    /// Rows left out because they have no label.
+    pub unlabelled: u64,
 }
 
 /// A transform job that was announced.
@@ -279,6 +281,7 @@ impl RunState {
                 rows_source,
                 rows_accepted,
                 quarantined,
+                unlabelled,
                 ..
             } => {
                 self.sealed = Some(Sealed {
@@ -286,6 +289,7 @@ impl RunState {
                     rows_source: *rows_source,
                     rows_accepted: *rows_accepted,
                     quarantined: quarantined.clone(),
+                    unlabelled: *unlabelled,
                 });
             }
             other => self.apply_answers(other),

@@ -137,6 +137,16 @@ pub(crate) fn schema_of(input: &Input, types: Types) -> Result<SchemaRef, Tabula
     Ok(builder(input, types)?.schema().clone())
 }
 
+/// Rows of a Parquet input, from its footer; nothing else is read.
+///
+/// # Errors
+/// What is no Parquet file; those of reading.
+pub fn parquet_rows(input: &Input) -> Result<u64, TabularError> {
+    let builder = builder(input, Types::Parquet)?;
+    let rows = builder.metadata().file_metadata().num_rows();
+    Ok(u64::try_from(rows).unwrap_or(0))
+}
+
 fn builder(
     input: &Input,
     types: Types,

@@ -106,6 +106,21 @@ pub enum TabularError {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// One row alone makes a Parquet shard that is larger than shards may be.
+    #[error(
+        "{file}: record {record} alone makes a Parquet shard of {bytes} bytes, more than the limit \
+         of {limit}: raise shards.max_bytes, or select fewer or shorter columns"
+    )]
+    RowTooLarge {
+        /// The input's name.
+        file: String,
+        /// The data record in that input, from 1.
+        record: u64,
+        /// The shard's size, in bytes, at most a few bytes too high.
+        bytes: u64,
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// An input gave other rows in the second pass than in the first.
     #[error(
         "the input changed while it was read: the first pass saw {expected} rows, the second {found}"

@@ -66,6 +66,28 @@ impl Input {
         }
     }
 
+    /// As [`Input::new`], with the format that the name's extensions or, without any, the first bytes
+    /// show; `layout` is the one that is known. What cannot be opened now gives its error when it is
+    /// read.
+    pub fn detect(name: impl Into<String>, layout: Option<Layout>, open: Opener) -> Self {
+        let name = name.into();
+        let named = Format::from_name(&name);
+        let format = match (named, layout) {
+            (Some(named), None) => named,
+            (Some(named), Some(layout)) if named.layout == layout => named,
+            (_, Some(Layout::Parquet)) => Format::PARQUET,
+            (_, layout) => {
+                let found = open().ok().and_then(|reader| {
+                    let wrapper = Compression::from_name(&name);
+                    sniff_stream(reader, wrapper).ok()
+                });
+                let found = found.unwrap_or_default();
+                Format::text(layout.unwrap_or(found.layout), found.compression)
+            }
+        };
+        Self::new(name, format, open)
+    }
+
     /// The same input, with copies made in `folder`.
     #[must_use]
     pub fn with_scratch(mut self, folder: &Path) -> Self {
@@ -80,18 +102,23 @@ impl Input {
         self
     }
 
-    /// A file. Its format goes by the name's extension, else by the first bytes; a file that cannot
+    /// A file. Its format goes by the name's extensions, else by the first bytes; a file that cannot
     /// be opened now gives its error when it is read.
     pub fn file(path: impl AsRef<Path>) -> Self {
-        let path = path.as_ref().to_path_buf();
-        let name = path.display().to_string();
-        let format = Format::from_name(&name)
-            .or_else(|| sniff_file(&path, &name))
-            .unwrap_or_default();
+        Self::of_file(path.as_ref(), None)
+    }
+
+    /// A file of this layout, whatever its name says; its wrapper goes by the name or the first bytes.
+    pub fn file_as(path: impl AsRef<Path>, layout: Layout) -> Self {
+        Self::of_file(path.as_ref(), Some(layout))
+    }
+
+    fn of_file(path: &Path, layout: Option<Layout>) -> Self {
+        let path = path.to_path_buf();
         let file = path.clone();
-        let open: Opener = Arc::new(move || Ok(Box::new(File::open(&path)?)));
-        let mut input = Self::new(name, format, open);
-        input.local.file = Some(file);
+        let open: Opener = Arc::new(move || Ok(Box::new(File::open(&file)?)));
+        let mut input = Self::detect(path.display().to_string(), layout, open);
+        input.local.file = Some(path);
         input
     }
 
@@ -147,6 +174,18 @@ impl Input {
         Ok(file)
     }
 
+    /// Bytes as stored. Of a stream it makes the copy that a reader of Parquet needs as well.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn stored_bytes(&self) -> Result<u64, TabularError> {
+        let file = self.seekable()?;
+        let meta = file
+            .metadata()
+            .map_err(TabularError::io("read", &self.name))?;
+        Ok(meta.len())
+    }
+
     /// The decompressed text from its start.
     pub(crate) fn text(&self) -> Result<Box<dyn Read + Send>, TabularError> {
         let stored = (self.open)().map_err(TabularError::io("open", &self.name))?;
@@ -158,20 +197,14 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The format of a file whose name does not tell: its wrapper by the last extension or by the first
-/// bytes, its layout by the first bytes of the text.
-fn sniff_file(path: &Path, name: &str) -> Option<Format> {
-    let file = File::open(path).ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
+/// The wrapper that the name says, else the one that the first bytes show; the layout by the first
+/// bytes of the text.
+fn sniff_stream(reader: Box<dyn Read + Send>, named: Compression) -> io::Result<Format> {
+    if named == Compression::None {
+        return sniffed(reader).map(|(format, _)| format);
     }
-    match Compression::from_name(name) {
-        Compression::None => sniffed(Box::new(file)).ok().map(|(format, _)| format),
-        named => {
-            let (layout, _) = layout_of(decompress(named, Box::new(file))).ok()?;
-            Some(Format::text(layout, named))
-        }
-    }
+    let (layout, _) = layout_of(decompress(named, reader))?;
+    Ok(Format::text(layout, named))
 }
 
 /// The format that the first bytes show, and the text from its start.

@@ -4,7 +4,9 @@
 mod assembling;
 mod converting;
 mod formats;
+mod parquet_shards;
 mod parquet_sink;
+mod parquet_types;
 mod reading;
 mod sharding;
 mod there_and_back;
