@@ -37,7 +37,6 @@ mod stages;
 pub mod state;
 pub mod status;
 pub mod target;
-mod unsupported;
 pub mod words;
 
 pub use cancel::Cancel;
@@ -50,4 +49,5 @@ pub use read_text::read_text;
 pub use result::RunResult;
 pub use run::{RunRequest, resume_request, run};
 pub use services::LocalMap;
+pub use stages::source::contract_schema;
 pub use status::status;

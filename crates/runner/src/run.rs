@@ -26,7 +26,6 @@ use crate::reuse::reuse;
 use crate::services::{self, Local, LocalMap};
 use crate::session::{Session, SessionParts};
 use crate::state::RunState;
-use crate::unsupported;
 
 /// What the caller asks for. The clock and the environment are read by the caller, once.
 #[derive(Debug, Clone)]
@@ -195,7 +194,6 @@ pub(crate) fn resolve(
         ),
         ResolveError::Pipeline(problems) => problems.into(),
     })?;
-    unsupported::refuse(&spec)?;
     Ok(spec)
 }
 

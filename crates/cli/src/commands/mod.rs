@@ -3,6 +3,7 @@
 mod container;
 mod convert;
 mod convert_inputs;
+mod convert_training;
 mod inspect;
 mod local;
 mod plan;
