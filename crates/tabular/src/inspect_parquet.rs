@@ -14,10 +14,14 @@ use parquet::schema::types::ColumnDescriptor;
 use serde::Serialize;
 
 use crate::error::TabularError;
+use crate::format::Format;
+use crate::inspect_wrapper::contradiction;
 
 /// A Parquet file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ParquetInspection {
+    /// The extension of its name, if that says something else: `.csv`.
+    pub name_says: Option<String>,
     /// Rows.
     pub rows: u64,
     /// Size of the file in bytes.
@@ -88,7 +92,9 @@ pub fn inspect_parquet(path: &Path, first_rows: usize) -> Result<ParquetInspecti
     // Hostile files are known to make decoders panic; a file is no reason for a program to end.
     let read = catch_unwind(AssertUnwindSafe(|| read(file, bytes, first_rows)));
     let read = read.map_err(|_| corrupt("it is damaged: its decoder gave up".into()))?;
-    read.map_err(|error| corrupt(error.to_string()))
+    let mut found = read.map_err(|error| corrupt(error.to_string()))?;
+    found.name_says = contradiction(&path.to_string_lossy(), |named| named == Format::PARQUET);
+    Ok(found)
 }
 
 fn read(file: File, bytes: u64, first_rows: usize) -> Result<ParquetInspection, ParquetError> {
@@ -96,6 +102,7 @@ fn read(file: File, bytes: u64, first_rows: usize) -> Result<ParquetInspection, 
     let metadata = reader.metadata();
     let footer = metadata.file_metadata();
     Ok(ParquetInspection {
+        name_says: None,
         rows: positive(footer.num_rows()),
         bytes,
         created_by: footer.created_by().map(str::to_string),
