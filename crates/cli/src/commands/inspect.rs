@@ -193,6 +193,9 @@ fn describe_parquet(
             grouped(c.uncompressed_bytes),
         )?;
     }
+    if let Some(problem) = &parquet.first_rows_problem {
+        writeln!(out, "first rows   not shown: {}", printable(problem))?;
+    }
     rows(out, &parquet.first_rows)
 }
 
