@@ -1,5 +1,7 @@
 //! SeaweedFS: an S3 that nobody here wrote, with storage, signatures and conditions of its own. One
-//! server a test, on ports and in a folder of its own, ended with it.
+//! server a test, on ports and in a folder of its own, ended with it. The tests of `cloud` and of
+//! `cli` share this file.
+#![allow(dead_code, reason = "each of the two uses its part")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -120,21 +122,36 @@ impl Seaweed {
     }
 
     fn get(&self, of: usize, path: &str) -> Option<Vec<u8>> {
-        request(self.ports[of], "GET", path)
+        request(self.ports[of], "GET", path, b"")
+    }
+
+    /// Makes a bucket by the way of the file system below S3, which needs no signature.
+    pub(crate) fn make_bucket(&self, name: &str) {
+        let path = format!("/buckets/{name}/");
+        request(self.ports[FILER_PORT], "POST", &path, b"").unwrap();
+    }
+
+    /// Puts an object, `bucket/key`, by the same way.
+    pub(crate) fn put(&self, object: &str, content: &[u8]) {
+        let path = format!("/buckets/{object}");
+        request(self.ports[FILER_PORT], "PUT", &path, content).unwrap();
+    }
+
+    /// An object, `bucket/key`, by the same way; nothing if there is none.
+    pub(crate) fn get_object(&self, object: &str) -> Option<Vec<u8>> {
+        self.get(FILER_PORT, &format!("/buckets/{object}"))
     }
 }
 
 /// The body of an answer with a status below 300. HTTP/1.0, so that it ends with the connection.
-fn request(port: u16, method: &str, path: &str) -> Option<Vec<u8>> {
+fn request(port: u16, method: &str, path: &str, body: &[u8]) -> Option<Vec<u8>> {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    socket
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .ok()?;
-    write!(
-        socket,
-        "{method} {path} HTTP/1.0\r\nContent-Length: 0\r\n\r\n"
-    )
-    .ok()?;
+    let limit = Some(Duration::from_secs(30));
+    socket.set_read_timeout(limit).ok()?;
+    let length = body.len();
+    let head = format!("{method} {path} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n");
+    socket.write_all(head.as_bytes()).ok()?;
+    socket.write_all(body).ok()?;
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).ok()?;
     let end = answer.windows(4).position(|w| w == b"\r\n\r\n")?;
