@@ -466,6 +466,15 @@ pub(crate) struct LocalArgs {
     /// Answers to what AWS leaves undocumented, as JSON; without it, the likelier ones.
     #[arg(long, value_name = "FILE", env = "GRISTMILL_LOCAL_BEHAVIOUR")]
     pub(crate) behaviour: Option<PathBuf>,
+    /// Transform jobs read and write there, and not in the S3 that is served here; its credentials
+    /// are those of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and calls may be signed with them.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "GRISTMILL_LOCAL_S3_ENDPOINT",
+        value_parser = http_url
+    )]
+    pub(crate) s3_endpoint: Option<String>,
 }
 
 /// A region's name stands in ARNs and, unquoted, in what a shell evaluates.
@@ -475,6 +484,17 @@ fn region(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("expected a name such as us-east-1: lower-case letters, digits and '-'".to_owned())
+}
+
+/// Where another S3 is. It is shown, so it may hold no password.
+fn http_url(text: &str) -> Result<String, String> {
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    if rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', ' ', '\''])) {
+        return Ok(text.to_owned());
+    }
+    Err("expected a URL such as http://127.0.0.1:9000, without a user or a password".to_owned())
 }
 
 /// `container`.

@@ -36,6 +36,7 @@ pub mod session;
 mod stages;
 pub mod state;
 pub mod status;
+mod store_check;
 pub mod target;
 pub mod words;
 

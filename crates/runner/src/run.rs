@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use crate::cancel::Cancel;
 use crate::entry::{Entry, PipelineText};
 use crate::error::RunError;
-use crate::event::{Event, EventSink};
+use crate::event::{Event, EventSink, Level};
 use crate::exit_code::ExitCode;
 use crate::folder::{KeyRecord, WorkFolder, is_run_id, write_json};
 use crate::ledger;
@@ -26,6 +26,7 @@ use crate::reuse::reuse;
 use crate::services::{self, Local, LocalMap};
 use crate::session::{Session, SessionParts};
 use crate::state::RunState;
+use crate::store_check;
 
 /// What the caller asks for. The clock and the environment are read by the caller, once.
 #[derive(Debug, Clone)]
@@ -87,14 +88,13 @@ async fn attempt(
         (Some(w), Some(cloud)) => Some(WorkStore::new(cloud.store(), &w.uri)?),
         _ => None,
     };
-    let open = cancel
-        .guard(find_or_begin(
-            request,
-            &early,
-            &run_key,
-            &work,
-            work_store.as_ref(),
-        ))
+    let places = Places {
+        work: &work,
+        remote: work_store.as_ref(),
+        cloud: cloud.as_ref(),
+    };
+    let (open, remarks) = cancel
+        .guard(find_or_begin(request, &early, &run_key, &places))
         .await?;
     result.run_id.clone_from(&open.run_id);
     check_same_call(request, &open.state)?;
@@ -110,6 +110,9 @@ async fn attempt(
     let session = Arc::new(session_of(
         request, spec, run_key, work, cloud, work_store, open, cancel, sink,
     ));
+    for remark in remarks {
+        session.note(Level::Warn, remark);
+    }
     let done = carry_out(request, &session, result).await;
     conclude(&session, result, done).await
 }
@@ -226,20 +229,34 @@ async fn connect(
     services::connect(spec, request.local.then_some(&local)).await
 }
 
+/// Where a run's state is.
+struct Places<'a> {
+    work: &'a WorkFolder,
+    remote: Option<&'a WorkStore>,
+    cloud: Option<&'a Cloud>,
+}
+
+/// The run of the key, or a new one, and what is to be said about its stores: they are looked at
+/// before anything is written to them, and not for a run that is finished, which writes nothing.
 async fn find_or_begin(
     request: &RunRequest,
     spec: &Spec,
     run_key: &str,
-    work: &WorkFolder,
-    remote: Option<&WorkStore>,
-) -> Result<OpenRun, RunError> {
-    if let Some(record) = &request.resume {
-        return opening::open(work, remote, record).await;
-    }
-    if !request.fresh
-        && let Some(found) = opening::find(work, remote, run_key).await?
-    {
-        return Ok(found);
+    places: &Places<'_>,
+) -> Result<(OpenRun, Vec<String>), RunError> {
+    let (work, remote) = (places.work, places.remote);
+    let found = match &request.resume {
+        Some(record) => Some(opening::open(work, remote, record).await?),
+        None if request.fresh => None,
+        None => opening::find(work, remote, run_key).await?,
+    };
+    let finished = found.as_ref().is_some_and(|f| f.state.finished.is_some());
+    let remarks = match places.cloud {
+        Some(cloud) if !request.local && !finished => store_check::check(spec, cloud).await?,
+        _ => Vec::new(),
+    };
+    if let Some(found) = found {
+        return Ok((found, remarks));
     }
     let beginning = Beginning {
         run_key,
@@ -250,7 +267,8 @@ async fn find_or_begin(
         limit_rows: request.limit_rows,
         local: request.local,
     };
-    opening::begin(work, remote, beginning, request.fresh).await
+    let begun = opening::begin(work, remote, beginning, request.fresh).await?;
+    Ok((begun, remarks))
 }
 
 /// One key, one set of parameters: an explicit `--run-key` can be used with others by mistake.

@@ -14,4 +14,7 @@ mod publishing;
 mod refusals;
 mod resume;
 mod scoring;
+#[path = "../../../cloud/tests/it/conformance/seaweed.rs"]
+mod seaweed;
+mod second_store;
 mod variants;
