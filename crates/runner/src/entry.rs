@@ -163,6 +163,18 @@ pub enum Entry {
         /// What was printed.
         result: crate::result::RunResult,
     },
+    /// Under `--no-wait` an attempt ended while a job was under way.
+    Waiting {
+        /// Its name.
+        job: String,
+        /// Its status then.
+        status: String,
+    },
+    /// `gristmill cancel` ended the run; none of its jobs is under way any more.
+    Cancelled {
+        /// The jobs that it told to stop.
+        stopped: Vec<String>,
+    },
     /// An attempt ended without finishing.
     Stopped {
         /// The exit code.

@@ -8,6 +8,7 @@
 //! started again therefore goes on where it was, here or, through `work.uri`, on another machine.
 
 pub mod cancel;
+mod cancelling;
 pub mod data_error;
 mod destination;
 pub mod disk;
@@ -29,6 +30,7 @@ pub mod remote;
 pub mod result;
 mod reuse;
 pub mod run;
+pub mod runs;
 pub mod sample;
 pub mod services;
 pub mod session;
@@ -36,9 +38,11 @@ mod stages;
 pub mod state;
 pub mod status;
 pub mod target;
+mod waiting;
 pub mod words;
 
 pub use cancel::Cancel;
+pub use cancelling::cancel;
 pub use entry::PipelineText;
 pub use error::RunError;
 pub use event::{Event, EventSink, Level, Stage};
@@ -46,5 +50,7 @@ pub use exit_code::ExitCode;
 pub use preview::preview;
 pub use result::RunResult;
 pub use run::{RunRequest, resume_request, run};
+pub use runs::{RunSummary, runs};
 pub use services::LocalMap;
 pub use status::status;
+pub use waiting::wait;

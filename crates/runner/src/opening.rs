@@ -90,7 +90,6 @@ pub(crate) async fn open(
         ))
         .with_help("start a new run with --fresh"));
     }
-    work.set_key(record)?;
     Ok(OpenRun {
         run_id: record.run_id.clone(),
         folder,
@@ -133,7 +132,7 @@ async fn restore_ledger(
     Ok(Some(etag))
 }
 
-/// Begins a new run and claims its key, under `work.uri` first.
+/// Begins a new run and claims its key under `work.uri`; on this machine the caller does.
 ///
 /// # Errors
 /// Temporary, when another machine began one for this key at the same moment.
@@ -178,7 +177,6 @@ pub(crate) async fn begin(
             }
         }
     }
-    work.set_key(&record)?;
     Ok(OpenRun {
         run_id,
         folder,
@@ -230,6 +228,11 @@ mod tests {
             local: false,
         };
         let begun = begin(&work, None, beginning, false).await.unwrap();
+        let record = KeyRecord {
+            run_key: "k".into(),
+            run_id: begun.run_id.clone(),
+        };
+        work.set_key(&record).unwrap();
         let found = find(&work, None, "k").await.unwrap().unwrap();
         assert_eq!(found.run_id, begun.run_id);
     }
