@@ -5,7 +5,9 @@ mod columns;
 mod locations;
 mod service;
 mod shards;
+mod source;
 mod stages;
+mod training;
 
 pub(crate) use columns::{constant_type, prediction_index};
 
@@ -24,10 +26,24 @@ pub(crate) fn all(root: &Value, places: &Places, limits: &Limits) -> Vec<Problem
         problems: Vec::new(),
     };
     stages::check(&mut view);
+    source::check(&mut view);
+    training::check(&mut view);
     shards::check(&mut view);
     service::check(&mut view);
     columns::check(&mut view);
     locations::check(&mut view);
+    view.problems
+}
+
+/// The rules of a contract in a file of its own, walked as `columns`.
+pub(crate) fn contract_file(root: &Value, places: &Places, limits: &Limits) -> Vec<Problem> {
+    let mut view = View {
+        root,
+        places,
+        limits,
+        problems: Vec::new(),
+    };
+    columns::contract(&mut view, "columns");
     view.problems
 }
 

@@ -7,9 +7,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::checks::{constant_type, prediction_index};
-use crate::limits::{DEFAULT_SHARD_BYTES, Limits};
+use crate::limits::{
+    DEFAULT_PARQUET_PAYLOAD_IN_MB, DEFAULT_PAYLOAD_IN_MB, DEFAULT_ROW_GROUP_ROWS,
+    DEFAULT_SHARD_BYTES, Limits, REQUEST_ROW_GROUP_ROWS,
+};
 use crate::problem::{Problem, Problems, code};
-use crate::spec::{DialectHints, Local, LocalModel, Location, Places, Source, Spec, Work};
+use crate::spec::{DialectHints, Local, LocalModel, Location, Places, Prepare, Source, Spec, Work};
 
 /// Fills in what follows from other keys. A hole in one of these leaves a hole.
 pub(crate) fn computed_defaults(root: &mut Value) {
@@ -26,21 +29,40 @@ pub(crate) fn computed_defaults(root: &mut Value) {
         Value::Bool(true)
     };
     default(root, "shards", "header", header);
+    row_groups(root);
+}
+
+/// Small where a shard is one request, so that it can be filled close to the payload: a shard is
+/// cut between row groups.
+fn row_groups(root: &mut Value) {
+    let transform = root.get("transform");
+    let split = transform.map(|transform| transform.get("split_type").and_then(Value::as_str));
+    let rows = match split {
+        Some(Some("None")) => Value::from(REQUEST_ROW_GROUP_ROWS),
+        Some(None) => Value::Null,
+        Some(Some(_)) | None => Value::from(DEFAULT_ROW_GROUP_ROWS),
+    };
+    default(root, "shards", "row_group_rows", rows);
 }
 
 fn transform_defaults(root: &mut Value, format: &Value) {
-    let by_format = |parquet: &str, other: &str| match format.as_str() {
+    let by_format = |parquet: Value, jsonl: Value, csv: Value| match format.as_str() {
         None => Value::Null,
-        Some("parquet") => Value::from(parquet),
-        Some(_) => Value::from(other),
+        Some("parquet") => parquet,
+        Some(format) if format.starts_with("jsonl") => jsonl,
+        Some(_) => csv,
     };
-    default(
-        root,
-        "transform",
-        "content_type",
-        by_format("application/x-parquet", "text/csv"),
+    let media = by_format(
+        "application/x-parquet".into(),
+        "application/jsonlines".into(),
+        "text/csv".into(),
     );
-    default(root, "transform", "split_type", by_format("None", "Line"));
+    default(root, "transform", "content_type", media);
+    let split = by_format("None".into(), "Line".into(), "Line".into());
+    default(root, "transform", "split_type", split);
+    let (parquet, text) = (DEFAULT_PARQUET_PAYLOAD_IN_MB, DEFAULT_PAYLOAD_IN_MB);
+    let payload = by_format(parquet.into(), text.into(), text.into());
+    default(root, "transform", "max_payload_in_mb", payload);
     let split = root["transform"]["split_type"].clone();
     let by_split = |none: Value, other: Value| match split.as_str() {
         None => Value::Null,
@@ -61,7 +83,7 @@ fn transform_defaults(root: &mut Value, format: &Value) {
     );
     let gzip = match format.as_str() {
         None => Value::Null,
-        Some("csv.gz") => Value::from("Gzip"),
+        Some(format) if format.ends_with(".gz") => Value::from("Gzip"),
         Some(_) => Value::from("None"),
     };
     default(root, "transform", "compression_type", gzip);
@@ -119,7 +141,7 @@ pub(crate) fn spec(
         params,
         work: read.optional("work", section(&mut root, "work"))?,
         source: source(&read, root["source"].take(), base)?,
-        prepare: read.section("prepare", root["prepare"].take())?,
+        prepare: read.section::<Prepare>("prepare", normal_prepare(root["prepare"].take()))?,
         shards: read.section("shards", shards)?,
         transform: read.optional("transform", transform)?,
         assemble: read.optional("assemble", assemble)?,
@@ -188,8 +210,50 @@ fn source(read: &Reader<'_>, mut value: Value, base: &Path) -> Result<Source, Pr
         on_empty: read.section("source.on_empty", value["on_empty"].take())?,
         null_tokens: read.section("source.null_tokens", value["null_tokens"].take())?,
         max_record,
+        format: read.optional("source.format", section(&mut value, "format"))?,
+        on_new_column: read.section("source.on_new_column", value["on_new_column"].take())?,
+        ready: read.optional("source.ready", section(&mut value, "ready"))?,
         dialect: read.section::<DialectHints>("source", value)?,
     })
+}
+
+/// `prepare` with label and split in the shapes of [`crate::spec::Label`] and
+/// [`crate::spec::Split`].
+fn normal_prepare(mut prepare: Value) -> Value {
+    if let Some(label) = prepare.get_mut("label") {
+        *label = normal_label(label);
+    }
+    if let Some(split) = prepare.get_mut("split") {
+        *split = normal_split(split);
+    }
+    prepare
+}
+
+fn normal_label(label: &Value) -> Value {
+    if label.is_string() {
+        return json!({ "column": label, "rule": "as_is", "on_missing": "drop" });
+    }
+    let rule = if let Some(above) = label.get("above") {
+        json!({ "above": above })
+    } else if let Some(map) = label.get("map").and_then(Value::as_object) {
+        // `0`, not `0.0`: a label is written as a person would.
+        let text = |number: &Value| number.as_f64().map(|number| number.to_string());
+        let pairs: Vec<Value> = map.iter().map(|(k, v)| json!([k, text(v)])).collect();
+        json!({ "map": pairs })
+    } else {
+        Value::from("as_is")
+    };
+    json!({ "column": label["column"], "rule": rule, "on_missing": label["on_missing"] })
+}
+
+fn normal_split(split: &Value) -> Value {
+    let key = match &split["key"] {
+        Value::String(one) => json!([one]),
+        list => list.clone(),
+    };
+    let parts = split["parts"].as_object().into_iter().flatten();
+    let parts: Vec<Value> = parts.map(|(name, share)| json!([name, share])).collect();
+    json!({ "key": key, "seed": split["seed"], "parts": parts })
 }
 
 /// `assemble` with every column in the shape of [`crate::spec::AssembleColumn`].

@@ -54,6 +54,26 @@ pub(crate) fn is_secret_key(key: &str) -> bool {
     SECRET_KEYS.contains(&key.as_str())
 }
 
+/// Parts of the names of environment variables that hold credentials, in lower case.
+const SECRET_PARTS: &[&str] = &[
+    "password",
+    "passwd",
+    "secret",
+    "credential",
+    "private_key",
+    "access_key",
+    "api_key",
+];
+
+/// Whether an environment variable is one that a pipeline must not take: a credential, by its
+/// name. Wider than [`is_secret_key`], since only the name can be judged.
+pub(crate) fn is_secret_variable(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    is_secret_key(name)
+        || SECRET_PARTS.iter().any(|part| lower.contains(part))
+        || lower.split('_').any(|word| word == "token")
+}
+
 /// Looks through the whole text, comments included. One problem a line at most.
 pub(crate) fn scan(text: &str, file: &str) -> (Vec<Problem>, Secrets) {
     let mut problems = Vec::new();

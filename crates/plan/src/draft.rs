@@ -51,6 +51,9 @@ fn source(spec: &Spec, inventory: &Inventory, sample: &Sample) -> SourcePlan {
         on_bad_row: source.on_bad_row,
         on_empty: source.on_empty,
         limit_rows: inventory.limit_rows,
+        format: source.format,
+        on_new_column: source.on_new_column,
+        ready: source.ready.clone(),
     }
 }
 
@@ -63,14 +66,13 @@ fn total(inputs: &[InputFile]) -> u64 {
 fn roles(spec: &Spec, names: &[String]) -> Result<Roles, Problems> {
     let prepare = &spec.prepare;
     let mut problems = missing(spec, names);
-    let taken = |name: &&String| !prepare.id.contains(name) && !prepare.drop.contains(name);
-    let shards: Vec<String> = match &prepare.select {
-        Some(select) => select.clone(),
-        None => names.iter().filter(taken).cloned().collect(),
-    };
-    if shards.is_empty() {
+    let shards = written(spec, names);
+    if shards.len() == usize::from(prepare.label.is_some()) {
         let place = spec.places.of("prepare");
-        let message = "no column is left: all of the input's are in `prepare.id` or `drop`";
+        let message = match prepare.label {
+            Some(_) => "no column is left beside the label: all others are in `prepare.drop`",
+            None => "no column is left: all of the input's are in `prepare.id` or `drop`",
+        };
         problems.push(Problem::new(place, code::COLUMN, message));
     }
     if !problems.is_empty() {
@@ -92,6 +94,20 @@ fn roles(spec: &Spec, names: &[String]) -> Result<Roles, Problems> {
         carried,
         never_sent,
     })
+}
+
+/// The columns of the shards in order: the label, then the selected ones, or all that are neither
+/// ids nor dropped.
+fn written(spec: &Spec, names: &[String]) -> Vec<String> {
+    let prepare = &spec.prepare;
+    let label = prepare.label.as_ref().map(|label| &label.column);
+    let kept = |name: &&String| match &prepare.select {
+        Some(_) => true,
+        None => !prepare.id.contains(name) && !prepare.drop.contains(name),
+    };
+    let others = prepare.select.as_deref().unwrap_or(names).iter();
+    let others = others.filter(kept).filter(|name| Some(*name) != label);
+    label.into_iter().chain(others).cloned().collect()
 }
 
 /// A problem for each name that the input does not have.
@@ -136,6 +152,14 @@ fn named(spec: &Spec) -> Vec<(String, &str)> {
             .rename
             .keys()
             .map(|name| (format!("prepare.rename.{name}"), name.as_str())),
+    );
+    if let Some(label) = &prepare.label {
+        named.push(("prepare.label.column".to_owned(), label.column.as_str()));
+    }
+    let keys = prepare.split.iter().flat_map(|split| &split.key);
+    named.extend(
+        keys.enumerate()
+            .map(|(i, name)| (format!("prepare.split.key[{i}]"), name.as_str())),
     );
     let columns = spec
         .assemble

@@ -56,7 +56,7 @@ pub struct Difference {
     pub lines: Vec<String>,
 }
 
-/// What the `source` stage's rows depend on: inputs, dialect, typing, null tokens, whether bad
+/// What the `source` stage's rows depend on: inputs, their format if it is given, dialect, typing, null tokens, whether bad
 /// rows fail or are set aside, and the row limit.
 pub fn source(plan: &Plan) -> Fingerprint {
     let source = &plan.source;
@@ -65,7 +65,7 @@ pub fn source(plan: &Plan) -> Fingerprint {
         OnBadRow::Fail => "fail",
         OnBadRow::Quarantine { .. } => "quarantine",
     };
-    let document = json!({
+    let mut document = json!({
         "inputs": inputs,
         "dialect": source.dialect,
         "columns": source.columns,
@@ -74,6 +74,9 @@ pub fn source(plan: &Plan) -> Fingerprint {
         "on_bad_row": on_bad_row,
         "limit_rows": source.limit_rows,
     });
+    if let Some(format) = source.format {
+        document["format"] = json!(format);
+    }
     Fingerprint::new("source", None, document)
 }
 
@@ -89,11 +92,19 @@ pub fn shards(source: &Fingerprint, plan: &Plan) -> Fingerprint {
         "max_rows": shards.max_rows,
         "max_record_bytes": plan.max_record_bytes,
     });
-    let own = if shards.format == ShardFormat::Parquet {
-        json!({ "row_group_rows": shards.row_group_rows, "compression": shards.compression })
-    } else {
-        json!({ "null": shards.null, "header": shards.header })
+    let own = match shards.format {
+        ShardFormat::Parquet => {
+            json!({ "row_group_rows": shards.row_group_rows, "compression": shards.compression })
+        }
+        csv if csv.is_csv() => json!({ "null": shards.null, "header": shards.header }),
+        _ => json!({}),
     };
+    if let Some(label) = &plan.prepare.label {
+        document["label"] = json!(label);
+    }
+    if let Some(split) = &plan.prepare.split {
+        document["split"] = json!(split);
+    }
     if let (Some(map), Value::Object(own)) = (document.as_object_mut(), own) {
         map.extend(own);
     }

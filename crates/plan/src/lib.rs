@@ -2,7 +2,8 @@
 //!
 //! Three types that must not be confused: a [`Spec`] is what the user wrote, a [`Plan`] is what
 //! will be done, a [`TransformRequest`] is what is sent. Everything here is pure: no clock, no
-//! disk, no network. The caller reads the file, the clock and the environment and passes them in.
+//! disk, no network. The caller reads the file, the clock and the environment and passes them in,
+//! with a way to read a contract's file ([`Context::read`]).
 //!
 //! ```text
 //! text ── parse ──► Document ── resolve(params, now, …) ──► Spec ── draft(inventory) ──► Plan ── launch(run) ──► request
@@ -16,11 +17,13 @@ pub mod problem;
 pub mod spec;
 
 mod checks;
+mod contract;
 mod convert;
 mod credentials;
 mod draft;
 mod duration;
 mod params;
+mod params_file;
 mod resolve;
 mod scalar;
 mod schema;
@@ -30,15 +33,17 @@ mod template;
 mod tree;
 mod walk;
 
+pub use contract::{contract_yaml, parse_contract};
 pub use draft::draft;
 pub use duration::{format_duration, parse_duration};
 pub use fingerprint::{Fingerprint, canonical_json};
 pub use jiff::Timestamp;
 pub use launch::{JobInput, RunFacts, TransformRequest, launch};
 pub use params::run_key;
+pub use params_file::parse_params_file;
 pub use plan::{InputFile, Inventory, Plan, Sample};
 pub use problem::{Place, Problem, Problems, ResolveError, UsageError};
-pub use resolve::{Context, RunIdentity, resolve, validate};
+pub use resolve::{Context, ReadText, RunIdentity, resolve, validate};
 pub use schema::schema;
 pub use size::{format_size, parse_size};
 pub use spec::{Assemble, Location, Spec, Transform};

@@ -80,6 +80,18 @@ pub const PAYLOAD_SLACK_PERCENT: u64 = 1;
 pub const TAGS_OF_OURS: usize = 2;
 /// `MaxPayloadInMB` where the file says nothing (the API's own default).
 pub const DEFAULT_PAYLOAD_IN_MB: u64 = 6;
+/// `MaxPayloadInMB` where the file says nothing and shards are Parquet, which are one request
+/// each: half of what the service takes, so that two requests at once stay possible.
+pub const DEFAULT_PARQUET_PAYLOAD_IN_MB: u64 = 50;
+/// Rows of a Parquet row group where the file says nothing.
+pub const DEFAULT_ROW_GROUP_ROWS: u64 = 131_072;
+/// The same where a shard is one request. A shard is cut between row groups, so small ones let it
+/// be filled close to the payload.
+pub const REQUEST_ROW_GROUP_ROWS: u64 = 16_384;
+/// How far the shares of `prepare.split.parts` may be from 1 in all: the rounding of decimals.
+pub const SHARE_SLACK: f64 = 1e-9;
+/// Characters of a part's name at most. Ours: it is a folder.
+pub const PART_NAME_CHARS: usize = 63;
 /// Shard size where the file says nothing and the service splits shards by lines: some ten full
 /// payloads, so that concurrent requests have work, and a retry of one shard stays cheap.
 pub const DEFAULT_SHARD_BYTES: u64 = 64 * MEGABYTE;
@@ -144,6 +156,32 @@ pub fn pipeline_name(name: &str) -> Result<(), String> {
     }
     if name.starts_with('-') || name.ends_with('-') {
         return Err("must begin and end with a letter or digit".into());
+    }
+    Ok(())
+}
+
+/// `[a-z0-9][a-z0-9_-]*`, at most 63: a part of a split, which becomes a folder.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence.
+pub fn part_name(name: &str) -> Result<(), String> {
+    let count = name.chars().count();
+    if name.is_empty() {
+        return Err("must not be empty".into());
+    }
+    if count > PART_NAME_CHARS {
+        return Err(format!(
+            "has {count} characters; at most {PART_NAME_CHARS} are allowed"
+        ));
+    }
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if let Some(bad) = name.chars().find(|c| !(word(*c) || "_-".contains(*c))) {
+        return Err(format!(
+            "holds `{bad}`; only a-z, 0-9, `_` and `-` are allowed"
+        ));
+    }
+    if !name.starts_with(word) {
+        return Err("must begin with a letter or digit".into());
     }
     Ok(())
 }

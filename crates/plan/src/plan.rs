@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::launch::TransformRequest;
 use crate::spec::{
-    Assemble, Columns, Dialect, LocalModel, Location, OnBadRow, OnEmpty, Prepare, Shards,
-    Transform, Work,
+    Assemble, Columns, Dialect, LocalModel, Location, OnBadRow, OnEmpty, OnNewColumn, Prepare,
+    Ready, Shards, SourceFormat, Transform, Work,
 };
 
 /// What the caller found where `source.uri` points. Order matters: it is the order of the rows.
@@ -37,9 +37,9 @@ pub struct InputFile {
 /// What a look at the beginning of the first input showed, or a scan of all of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sample {
-    /// The header's names, in order.
+    /// The names in order: of the header, of the Parquet schema, or of the JSON keys.
     pub columns: Vec<String>,
-    /// The dialect: the file's hints, completed by what was found.
+    /// Of CSV, the dialect: the file's hints, completed by what was found.
     pub dialect: Dialect,
     /// Data rows in the sample.
     pub rows: u64,
@@ -108,12 +108,22 @@ pub struct SourcePlan {
     pub on_empty: OnEmpty,
     /// `--limit-rows`.
     pub limit_rows: Option<u64>,
+    /// As in the spec.
+    #[serde(default)]
+    pub format: Option<SourceFormat>,
+    /// As in the spec.
+    #[serde(default)]
+    pub on_new_column: OnNewColumn,
+    /// As in the spec.
+    #[serde(default)]
+    pub ready: Option<Ready>,
 }
 
 /// What happens to each column of the source. `shards` and `carried` may share columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roles {
-    /// Written to the shards, in this order: with `transform`, what the model gets.
+    /// Written to the shards, in this order: with `transform`, what the model gets; with
+    /// `prepare.label`, the label first.
     pub shards: Vec<String>,
     /// `prepare.id`.
     pub ids: Vec<String>,

@@ -2,26 +2,31 @@
 //! order, gathering every mistake on the way.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::checks;
+use crate::contract;
 use crate::convert;
 use crate::limits::Limits;
 use crate::params::{self, Declared};
-use crate::problem::{Problem, Problems, ResolveError, UsageError, code};
+use crate::problem::{Place, Problem, Problems, ResolveError, UsageError, code};
 use crate::spec::{Places, Spec};
 use crate::table::{Kind, PIPELINE};
-use crate::template::{Param, Scope};
-use crate::tree::{Document, NodeKind};
+use crate::template::{Param, Scope, nearest};
+use crate::tree::{Document, NodeKind, shorten};
 use crate::walk::Walker;
+
+/// Reads a small text file beside the pipeline, of which the path is already joined to the
+/// pipeline's folder. An error is the end of a sentence: `no such file`.
+pub type ReadText<'a> = &'a dyn Fn(&Path) -> Result<String, String>;
 
 /// Everything from outside the file that a spec depends on. The caller reads the clock and the
 /// environment, once, and keeps what it read with the run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Context {
+#[derive(Clone)]
+pub struct Context<'a> {
     /// `-p name=value`, as given.
     pub params: BTreeMap<String, String>,
     /// The instant that `now` is.
@@ -34,11 +39,13 @@ pub struct Context {
     pub base: PathBuf,
     /// Quotas.
     pub limits: Limits,
+    /// How the file of a contract is read; only if `source.columns` names one.
+    pub read: ReadText<'a>,
 }
 
-impl Context {
-    /// A context with nothing but a clock and a folder.
-    pub fn new(now: Timestamp, base: impl Into<PathBuf>) -> Context {
+impl Context<'_> {
+    /// A context with nothing but a clock and a folder; no other file can be read.
+    pub fn new(now: Timestamp, base: impl Into<PathBuf>) -> Context<'static> {
         Context {
             params: BTreeMap::new(),
             now,
@@ -46,7 +53,24 @@ impl Context {
             env: BTreeMap::new(),
             base: base.into(),
             limits: Limits::default(),
+            read: &no_file,
         }
+    }
+}
+
+fn no_file(_: &Path) -> Result<String, String> {
+    Err("no other file is read here".into())
+}
+
+impl std::fmt::Debug for Context<'_> {
+    // By hand: neither the environment nor a function is for printing.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("params", &self.params)
+            .field("now", &self.now)
+            .field("run", &self.run)
+            .field("base", &self.base)
+            .finish_non_exhaustive()
     }
 }
 
@@ -104,7 +128,7 @@ impl Document {
 /// # Errors
 /// [`ResolveError::Usage`] if `-p` is wrong, [`ResolveError::Pipeline`] with every mistake in the
 /// file otherwise.
-pub fn resolve(doc: &Document, ctx: &Context) -> Result<Spec, ResolveError> {
+pub fn resolve(doc: &Document, ctx: &Context<'_>) -> Result<Spec, ResolveError> {
     let (declared, problems) = declarations(doc);
     let (values, usage) = params::values(&declared, &ctx.params);
     if problems.is_empty() && !usage.is_empty() {
@@ -114,6 +138,7 @@ pub fn resolve(doc: &Document, ctx: &Context) -> Result<Spec, ResolveError> {
     let run = (ctx.run.id.as_str(), ctx.run.key.as_str());
     let scope = Scope::new(&with_holes(values, &usage), &env, ctx.now, run);
     let mut checked = check(doc, &scope, problems, &ctx.limits);
+    checked.contract(doc, &ctx.base, ctx.read);
     checked.problems.append(&mut missing);
     if !checked.problems.is_empty() {
         return Err(doc
@@ -130,9 +155,10 @@ pub fn resolve(doc: &Document, ctx: &Context) -> Result<Spec, ResolveError> {
     convert::spec(checked.value, checked.places, values, &ctx.base).map_err(ResolveError::from)
 }
 
-/// Every mistake that can be seen in the file alone. Parameters without a default get a stand-in
-/// of their type.
-pub fn validate(text: &str, file: &str) -> Vec<Problem> {
+/// Every mistake that can be seen in the file and the contract that it names. Parameters without
+/// a default get a stand-in of their type, environment variables any value. `base` is the file's
+/// folder; `read` is called for a contract only.
+pub fn validate(text: &str, file: &str, base: &Path, read: ReadText<'_>) -> Vec<Problem> {
     let doc = match crate::tree::parse(text, file) {
         Ok(doc) => doc,
         Err(problems) => return problems.0,
@@ -145,7 +171,8 @@ pub fn validate(text: &str, file: &str) -> Vec<Problem> {
         .collect();
     let values = params::stand_ins(&declared);
     let scope = Scope::new(&values, &env, STAND_IN_CLOCK, ("run", "run"));
-    let checked = check(&doc, &scope, problems, &Limits::default());
+    let mut checked = check(&doc, &scope, problems, &Limits::default());
+    checked.contract(&doc, base, read);
     doc.secrets.redact(Problems(checked.problems)).sorted().0
 }
 
@@ -156,6 +183,52 @@ struct Checked {
     value: Value,
     places: Places,
     problems: Vec<Problem>,
+}
+
+impl Checked {
+    /// Puts the contract of the file that `source.columns` names in the name's place.
+    fn contract(&mut self, doc: &Document, base: &Path, read: ReadText<'_>) {
+        let Some(columns) = self
+            .value
+            .get_mut("source")
+            .and_then(|source| source.get_mut("columns"))
+        else {
+            return;
+        };
+        let path = match columns.as_str() {
+            None | Some("infer" | "text") => return,
+            Some(path) => PathBuf::from(path),
+        };
+        // Named as the pipeline is, read where the pipeline lies.
+        let folder = Path::new(&doc.file).parent().unwrap_or(Path::new(""));
+        let shown = convert::lexical_join(folder, &path).display().to_string();
+        *columns = Value::Null;
+        match read(&convert::lexical_join(base, &path)) {
+            Ok(text) => match contract::walked(&text, &shown) {
+                Ok(list) => *columns = list,
+                Err(mut problems) => self.problems.append(&mut problems.0),
+            },
+            Err(why) => {
+                let place = self.places.of("source.columns");
+                self.problems.push(unreadable(place, &path, &shown, &why));
+            }
+        }
+    }
+}
+
+fn unreadable(place: Place, path: &Path, shown: &str, why: &str) -> Problem {
+    let written = path.display().to_string();
+    let help = match nearest(&written, ["infer", "text"].into_iter()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "expected `infer`, `text`, or the path of a contract relative to this file; \
+                 `gristmill inspect FILE --contract` writes one"
+            .to_owned(),
+    };
+    let message = format!(
+        "`source.columns`: cannot read the contract `{}`: {why}",
+        shorten(shown)
+    );
+    Problem::new(place, code::BAD_VALUE, message).help(help)
 }
 
 fn check(doc: &Document, scope: &Scope, mut problems: Vec<Problem>, limits: &Limits) -> Checked {
@@ -206,7 +279,10 @@ fn with_holes(
 }
 
 /// The variables listed under `env:` with their values; one that is not set is a problem.
-fn environment(doc: &Document, ctx: &Context) -> (BTreeMap<String, Option<String>>, Vec<Problem>) {
+fn environment(
+    doc: &Document,
+    ctx: &Context<'_>,
+) -> (BTreeMap<String, Option<String>>, Vec<Problem>) {
     let mut env = BTreeMap::new();
     let mut problems = Vec::new();
     let items = match doc.entry("env").map(|(_, node)| &node.kind) {

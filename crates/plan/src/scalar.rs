@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::duration::parse_duration;
 use crate::problem::code;
 use crate::size::parse_size;
-use crate::table::{Kind, Rule, SNAPPY_FORMATS, Word};
+use crate::table::{Kind, Rule, Word};
 use crate::template::nearest;
 use crate::tree::{describe_value, shorten};
 
@@ -17,12 +17,7 @@ pub(crate) struct Wrong {
 }
 
 /// A scalar as its kind wants it.
-pub(crate) fn typed(
-    value: &Value,
-    kind: &Kind,
-    rendered: bool,
-    path: &str,
-) -> Result<Value, Wrong> {
+pub(crate) fn typed(value: &Value, kind: &Kind, rendered: bool) -> Result<Value, Wrong> {
     match kind {
         Kind::Text(rule) => text(value, rule, kind, rendered),
         Kind::Int(least, most) => integer(value, *least, *most, kind),
@@ -32,7 +27,7 @@ pub(crate) fn typed(
         Kind::Duration => quantity(value, kind, parse_duration),
         Kind::Byte => byte(value, kind),
         Kind::Scalar => Ok(value.clone()),
-        Kind::Enum(words) => one_of(value, words, kind, path),
+        Kind::Enum(words) => one_of(value, words, kind),
         _ => Err(wrong_scalar(value, kind)),
     }
 }
@@ -150,7 +145,7 @@ fn byte(value: &Value, kind: &Kind) -> Result<Value, Wrong> {
     }
 }
 
-fn one_of(value: &Value, words: &[Word], kind: &Kind, path: &str) -> Result<Value, Wrong> {
+fn one_of(value: &Value, words: &[Word], kind: &Kind) -> Result<Value, Wrong> {
     let text = match value {
         Value::String(text) => text.as_str(),
         _ => return Err(wrong_scalar(value, kind)),
@@ -161,15 +156,7 @@ fn one_of(value: &Value, words: &[Word], kind: &Kind, path: &str) -> Result<Valu
     if let Some(word) = found {
         return Ok(Value::String(word.value.to_owned()));
     }
-    // Known to us, though never written: the cross checks have a better answer.
-    if path == "shards.format" && SNAPPY_FORMATS.contains(&text) {
-        return Ok(value.clone());
-    }
     let message = format!("expected {}, found `{}`", expected(kind), shorten(text));
-    if path == "source.columns" {
-        let help = "a contract stands here as a list: [{ name: NAME, type: int64 }, …]";
-        return Err(bad_value(message, Some(help.into())));
-    }
     let near = nearest(
         &text.to_ascii_lowercase(),
         words.iter().map(|word| word.name),

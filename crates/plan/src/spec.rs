@@ -157,6 +157,47 @@ pub struct Source {
     pub null_tokens: Vec<String>,
     /// The longest record that is accepted, in bytes. By default 16 MiB.
     pub max_record: u64,
+    /// What the inputs are; `None`: by each name, then by the first bytes.
+    pub format: Option<SourceFormat>,
+    /// What happens when the input has columns that the contract does not name.
+    pub on_new_column: OnNewColumn,
+    /// What shows that the inputs are complete; `None`: they are taken as they are.
+    pub ready: Option<Ready>,
+}
+
+/// `source.format`: how rows are laid out; a wrapper such as gzip is found by looking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceFormat {
+    /// Delimited text.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+    /// Parquet.
+    Parquet,
+}
+
+/// `source.on_new_column`. Without a contract every column is new, so it is not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNewColumn {
+    /// It is read over.
+    #[default]
+    Ignore,
+    /// It is read over, and said.
+    Warn,
+    /// The run fails.
+    Fail,
+}
+
+/// `source.ready`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// The name of a file or object that lies beside the inputs once they are complete: one
+    /// path segment, such as `_SUCCESS`.
+    pub marker: String,
+    /// Seconds to wait for it; `None`: one look.
+    pub wait: Option<u64>,
 }
 
 /// `source.columns`.
@@ -167,7 +208,8 @@ pub enum Columns {
     Infer,
     /// Every column is text and no cell is touched.
     Text,
-    /// The input must have exactly these columns, in this order.
+    /// The input must have these columns, in this order; see [`OnNewColumn`] for more of them.
+    /// From the pipeline file or from a file of its own.
     Contract(Vec<ContractColumn>),
 }
 
@@ -285,16 +327,71 @@ impl Default for Dialect {
 }
 
 /// `prepare`. All names are the source's own; `rename` comes last.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Prepare {
     /// Kept out of the model's input and put back beside the predictions.
     pub id: Vec<String>,
-    /// The only columns that go on, in this order. `None`: all but `id` and `drop`.
+    /// The only columns that go on, in this order, after the label. `None`: all but `id` and
+    /// `drop`.
     pub select: Option<Vec<String>>,
     /// Columns that do not go on. Empty if `select` is there.
     pub drop: Vec<String>,
     /// Source name → name in the shards' header; only without `transform`.
     pub rename: BTreeMap<String, String>,
+    /// What a model shall learn: the first column of the output; only without `transform`.
+    #[serde(default)]
+    pub label: Option<Label>,
+    /// Which rows go to which part; only without `transform`.
+    #[serde(default)]
+    pub split: Option<Split>,
+}
+
+/// `prepare.label`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Label {
+    /// The source's name. It is written once, as the first column.
+    pub column: String,
+    /// How its cells become labels.
+    pub rule: LabelRule,
+    /// What happens to a row whose cell is null.
+    pub on_missing: OnMissing,
+}
+
+/// How a cell becomes a label.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelRule {
+    /// The cell as it is.
+    AsIs,
+    /// 1 if the cell's number is above this, else 0.
+    Above(f64),
+    /// The cell's text → the label's number as text (`1`, `0.5`), in the file's order. Never
+    /// empty; texts are unique.
+    Map(Vec<(String, String)>),
+}
+
+/// `prepare.label.on_missing`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnMissing {
+    /// The row is left out, and counted.
+    #[default]
+    Drop,
+    /// The run fails.
+    Fail,
+}
+
+/// `prepare.split`: by a hash of the key's cells, so that rows with one key stay together and a
+/// row's part depends on nothing but its key and the seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Split {
+    /// Source columns; never empty. They may be dropped from the output.
+    pub key: Vec<String>,
+    /// Another seed is another split.
+    pub seed: u64,
+    /// Name and share, in the file's order: at least two, each above 0, together 1 (±1e-9). A
+    /// name is a folder's: `[a-z0-9][a-z0-9_-]*`, at most 63 characters.
+    pub parts: Vec<(String, f64)>,
 }
 
 /// `shards`.
@@ -313,7 +410,7 @@ pub struct Shards {
     pub null: String,
     /// Whether CSV shards begin with the names. Never with `transform`.
     pub header: bool,
-    /// Rows in a Parquet row group.
+    /// Rows in a Parquet row group. By default 131,072; 16,384 where a shard is one request.
     pub row_group_rows: u64,
     /// The codec inside Parquet.
     pub compression: ParquetCompression,
@@ -325,12 +422,33 @@ pub enum ShardFormat {
     /// Plain CSV.
     #[serde(rename = "csv")]
     Csv,
-    /// Gzip.
+    /// CSV in gzip.
     #[serde(rename = "csv.gz")]
     CsvGz,
-    /// Snappy framing format.
+    /// CSV in the Snappy framing format.
     #[serde(rename = "csv.sz")]
     CsvSz,
+    /// CSV in Hadoop's Snappy framing.
+    #[serde(rename = "csv.snappy")]
+    CsvSnappy,
+    /// CSV in Zstandard.
+    #[serde(rename = "csv.zst")]
+    CsvZst,
+    /// One JSON object a line.
+    #[serde(rename = "jsonl")]
+    Jsonl,
+    /// JSON Lines in gzip.
+    #[serde(rename = "jsonl.gz")]
+    JsonlGz,
+    /// JSON Lines in the Snappy framing format.
+    #[serde(rename = "jsonl.sz")]
+    JsonlSz,
+    /// JSON Lines in Hadoop's Snappy framing.
+    #[serde(rename = "jsonl.snappy")]
+    JsonlSnappy,
+    /// JSON Lines in Zstandard.
+    #[serde(rename = "jsonl.zst")]
+    JsonlZst,
     /// Parquet.
     #[serde(rename = "parquet")]
     Parquet,
@@ -343,8 +461,20 @@ impl ShardFormat {
             ShardFormat::Csv => "csv",
             ShardFormat::CsvGz => "csv.gz",
             ShardFormat::CsvSz => "csv.sz",
+            ShardFormat::CsvSnappy => "csv.snappy",
+            ShardFormat::CsvZst => "csv.zst",
+            ShardFormat::Jsonl => "jsonl",
+            ShardFormat::JsonlGz => "jsonl.gz",
+            ShardFormat::JsonlSz => "jsonl.sz",
+            ShardFormat::JsonlSnappy => "jsonl.snappy",
+            ShardFormat::JsonlZst => "jsonl.zst",
             ShardFormat::Parquet => "parquet",
         }
+    }
+
+    /// Whether it is CSV in any wrapper: `null` and `header` are for it alone.
+    pub fn is_csv(self) -> bool {
+        self.as_str().starts_with("csv")
     }
 }
 
@@ -352,10 +482,14 @@ impl ShardFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParquetCompression {
-    /// Snappy.
+    /// Snappy (raw blocks), which every reader knows.
     #[default]
     Snappy,
-    /// None.
+    /// Zstandard.
+    Zstd,
+    /// Gzip.
+    Gzip,
+    /// Not compressed.
     None,
 }
 
@@ -372,7 +506,7 @@ pub struct Transform {
     pub content_type: String,
     /// What the model is asked to answer in.
     pub accept: String,
-    /// `Gzip` for `csv.gz` shards.
+    /// `Gzip` for `csv.gz` and `jsonl.gz` shards.
     pub compression_type: CompressionType,
     /// How the service cuts a shard into records.
     pub split_type: SplitType,

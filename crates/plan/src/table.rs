@@ -198,6 +198,18 @@ fn media_type(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// One segment of a path: a file beside others.
+fn file_name(text: &str) -> Result<(), String> {
+    not_empty(text)?;
+    if text.contains(['/', '\\']) || text == "." || text == ".." {
+        return Err("must be a name without a path: it is looked for beside the inputs".into());
+    }
+    if text.contains(['*', '?', '[']) || text.chars().any(char::is_control) {
+        return Err("must be the marker's exact name, without `*`, `?` or `[`".into());
+    }
+    Ok(())
+}
+
 /// API RoleArn: `arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+`.
 fn role_arn(text: &str) -> Result<(), String> {
     let mut parts = text.splitn(6, ':');
@@ -232,7 +244,7 @@ fn env_name(text: &str) -> Result<(), String> {
     {
         return Err("is not an environment variable's name: letters, digits and `_`".into());
     }
-    if crate::credentials::is_secret_key(text) {
+    if crate::credentials::is_secret_variable(text) {
         return Err("is a credential's name; a pipeline must not take credentials".into());
     }
     Ok(())
@@ -352,9 +364,30 @@ static CONTRACT_COLUMN: Kind = Kind::Map(&Map {
     ],
     exactly_one: false,
 });
-static CONTRACT: Kind = Kind::List(&CONTRACT_COLUMN, 1);
+/// Inline, or the whole of a contract file.
+pub(crate) static CONTRACT: Kind = Kind::List(&CONTRACT_COLUMN, 1);
 static TYPING: Kind = Kind::Enum(&[word("infer"), word("text")]);
-static SOURCE_COLUMNS: Kind = Kind::AnyOf(&[&TYPING, &CONTRACT]);
+static CONTRACT_FILE: Kind = rule(local_path);
+static SOURCE_COLUMNS: Kind = Kind::AnyOf(&[&TYPING, &CONTRACT_FILE, &CONTRACT]);
+static SOURCE_FORMAT: Kind = Kind::Enum(&[word("csv"), word("jsonl"), word("parquet")]);
+static ON_NEW_COLUMN: Kind = Kind::Enum(&[word("ignore"), word("warn"), word("fail")]);
+static MARKER: Kind = rule(file_name);
+static READY: Kind = Kind::Map(&Map {
+    keys: &[
+        must(
+            "marker",
+            &MARKER,
+            "The name of a file or object that is put beside the inputs once they are complete, \
+             such as `_SUCCESS`.",
+        ),
+        key(
+            "wait",
+            &SECONDS,
+            "How long to wait for it; by default not at all. Then the exit code is 75.",
+        ),
+    ],
+    exactly_one: false,
+});
 static URIS: Kind = Kind::List(&LOCATION, 1);
 static URI: Kind = Kind::AnyOf(&[&LOCATION, &URIS]);
 static BAD_ROW_ACTION: Kind = Kind::Enum(&[word("fail"), word("quarantine")]);
@@ -395,7 +428,23 @@ static SOURCE: Kind = Kind::Map(&Map {
             &SOURCE_COLUMNS,
             "\"infer\"",
             "How columns get their types: `infer` over the whole input, `text` to touch no cell, \
-             or a contract, the list of all columns in order.",
+             or a contract: the list of all columns in order, or the path of a file that holds it.",
+        ),
+        or(
+            "on_new_column",
+            &ON_NEW_COLUMN,
+            "\"ignore\"",
+            "What happens to a column that the contract does not name. Needs a contract.",
+        ),
+        key(
+            "format",
+            &SOURCE_FORMAT,
+            "What the inputs are; by default told by each name, then by the first bytes.",
+        ),
+        key(
+            "ready",
+            &READY,
+            "What shows that the inputs are complete: a half-written input passes every count.",
         ),
         or(
             "on_bad_row",
@@ -475,29 +524,102 @@ static PREPARE: Kind = Kind::Map(&Map {
             "{}",
             "Source name: name in the output. Not with `transform`.",
         ),
+        key(
+            "label",
+            &LABEL,
+            "The column that a model shall learn: it becomes the first of the output. Not with \
+             `transform`.",
+        ),
+        key(
+            "split",
+            &SPLIT,
+            "Which rows go to which part, each a folder under `shards.to`. Not with `transform`.",
+        ),
     ],
     exactly_one: false,
 });
 static RENAME: Kind = Kind::Dict(&COLUMN);
+static LABEL: Kind = Kind::AnyOf(&[&COLUMN, &LABEL_RULE]);
+static LABEL_RULE: Kind = Kind::Map(&Map {
+    keys: &[
+        must("column", &COLUMN, "The column's name in the source."),
+        key(
+            "above",
+            &NUMBER,
+            "The label is 1 where the column is above this, else 0. Excludes `map`.",
+        ),
+        key(
+            "map",
+            &LABEL_MAP,
+            "The cell's text: the label. A text that is not here is an error. Excludes `above`.",
+        ),
+        or(
+            "on_missing",
+            &ON_MISSING,
+            "\"drop\"",
+            "What happens to a row without a value there.",
+        ),
+    ],
+    exactly_one: false,
+});
+static LABEL_MAP: Kind = Kind::Dict(&NUMBER);
+static ON_MISSING: Kind = Kind::Enum(&[word("drop"), word("fail")]);
+static SPLIT: Kind = Kind::Map(&Map {
+    keys: &[
+        or(
+            "by",
+            &SPLIT_BY,
+            "\"hash\"",
+            "How a row's part is chosen: by a hash of its key and the seed.",
+        ),
+        must(
+            "key",
+            &SPLIT_KEY,
+            "The columns whose rows stay together; they may be dropped from the output.",
+        ),
+        or("seed", &COUNT, "0", "Another seed is another split."),
+        must(
+            "parts",
+            &PARTS,
+            "The name of each part: its share of the keys. At least two, together 1.",
+        ),
+    ],
+    exactly_one: false,
+});
+static SPLIT_BY: Kind = Kind::Enum(&[word("hash")]);
+static SPLIT_KEY: Kind = Kind::AnyOf(&[&COLUMN, &COLUMNS_SOME]);
+static PARTS: Kind = Kind::Dict(&RATIO);
 
-static SHARD_FORMAT: Kind =
-    Kind::Enum(&[word("csv"), word("csv.gz"), word("csv.sz"), word("parquet")]);
-/// Formats that exist elsewhere or later, so that the message can be better than "unknown".
-pub(crate) const SNAPPY_FORMATS: &[&str] = &["csv.sz", "csv.snappy"];
-static PARQUET_CODEC: Kind = Kind::Enum(&[word("snappy"), word("none")]);
+static SHARD_FORMAT: Kind = Kind::Enum(&[
+    word("csv"),
+    word("csv.gz"),
+    word("csv.sz"),
+    word("csv.snappy"),
+    word("csv.zst"),
+    word("jsonl"),
+    word("jsonl.gz"),
+    word("jsonl.sz"),
+    word("jsonl.snappy"),
+    word("jsonl.zst"),
+    word("parquet"),
+]);
+static PARQUET_CODEC: Kind =
+    Kind::Enum(&[word("snappy"), word("zstd"), word("gzip"), word("none")]);
 static SHARDS: Kind = Kind::Map(&Map {
     keys: &[
         or(
             "format",
             &SHARD_FORMAT,
             "\"csv\"",
-            "What rows are written as.",
+            "What rows are written as. To models go `csv`, `jsonl`, either with `.gz`, and \
+             `parquet`; `.sz` and `.snappy` (Snappy's framing format and Hadoop's) and `.zst` are \
+             for storage.",
         ),
         key(
             "to",
             &TO,
             "Where they go when there is no `transform`: a folder if it ends with `/`, else a \
-             file.",
+             file. With `prepare.split` a folder, with one of its own for each part.",
         ),
         key(
             "max_bytes",
@@ -510,18 +632,18 @@ static SHARDS: Kind = Kind::Map(&Map {
             "null",
             &ANY_TEXT,
             "\"\"",
-            "What a null is written as in CSV.",
+            "What a null is written as in CSV shards.",
         ),
         key(
             "header",
             &BOOL,
             "Whether CSV begins with the names; never with `transform`.",
         ),
-        or(
+        key(
             "row_group_rows",
             &ROWS,
-            "131072",
-            "Rows in a Parquet row group.",
+            "Rows in a Parquet row group: by default 131072, or 16384 where a shard is one \
+             request, since a shard ends with a row group and small ones fill it better.",
         ),
         or(
             "compression",
@@ -622,24 +744,25 @@ static TRANSFORM: Kind = Kind::Map(&Map {
         key(
             "content_type",
             &MEDIA_TYPE,
-            "Sent with each request; by default `text/csv`, or `application/x-parquet` for \
-             Parquet.",
+            "Sent with each request; by default `text/csv`, `application/jsonlines` for JSON \
+             Lines, `application/x-parquet` for Parquet.",
         ),
         or(
             "accept",
             &MEDIA_TYPE,
             "\"text/csv\"",
-            "What the model is asked to answer in.",
+            "What the model is asked to answer in: `text/csv` or `application/jsonlines`.",
         ),
         key(
             "compression_type",
             &COMPRESSION_TYPE,
-            "Set from `shards.format`: `gzip` for `csv.gz`, else `none`.",
+            "Set from `shards.format`: `gzip` for `csv.gz` and `jsonl.gz`, else `none`.",
         ),
         key(
             "split_type",
             &SPLIT_TYPE,
-            "How the service cuts a shard into records; by default `line` for CSV, else `none`.",
+            "How the service cuts a shard into records; by default `none` for Parquet, else \
+             `line`.",
         ),
         key(
             "batch_strategy",
@@ -652,11 +775,11 @@ static TRANSFORM: Kind = Kind::Map(&Map {
             &ASSEMBLE_WITH,
             "How the service joins answers; by default as `split_type`: `line` or `none`.",
         ),
-        or(
+        key(
             "max_payload_in_mb",
             &PAYLOAD,
-            "6",
-            "The largest request to the model, 1 to 100; 0 means no limit.",
+            "The largest request to the model, 1 to 100; 0 means no limit. By default 6, or 50 \
+             for Parquet.",
         ),
         or(
             "max_concurrent_transforms",

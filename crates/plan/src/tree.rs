@@ -104,6 +104,22 @@ pub(crate) fn shorten(text: &str) -> String {
 /// # Errors
 /// What keeps the text from being a tree. Mistakes of meaning are found by [`crate::resolve`].
 pub fn parse(text: &str, file: &str) -> Result<Document, Problems> {
+    let nothing = Nothing {
+        message: "the file holds no pipeline",
+        help: "a pipeline begins with `version: 1` and `name: …`",
+    };
+    parse_as(text, file, nothing)
+}
+
+/// What is said of a file that holds nothing.
+#[derive(Clone, Copy)]
+pub(crate) struct Nothing {
+    pub(crate) message: &'static str,
+    pub(crate) help: &'static str,
+}
+
+/// [`parse`] of a file that is meant to be something.
+pub(crate) fn parse_as(text: &str, file: &str, nothing: Nothing) -> Result<Document, Problems> {
     if text.len() > FILE_BYTES {
         let message = format!(
             "the file has {} bytes; at most {FILE_BYTES} are read",
@@ -116,7 +132,7 @@ pub fn parse(text: &str, file: &str) -> Result<Document, Problems> {
         )]));
     }
     let (mut problems, secrets) = credentials::scan(text, file);
-    let mut builder = Builder::new(file);
+    let mut builder = Builder::new(file, nothing);
     let built = builder.build(text);
     problems.append(&mut builder.problems);
     match built {
@@ -170,6 +186,7 @@ struct Key {
 
 struct Builder<'a> {
     file: &'a str,
+    nothing: Nothing,
     problems: Vec<Problem>,
     open: Vec<Open>,
     root: Option<Node>,
@@ -180,10 +197,11 @@ struct Builder<'a> {
 type Stop = Box<Problem>;
 
 impl<'a> Builder<'a> {
-    fn new(file: &'a str) -> Builder<'a> {
+    fn new(file: &'a str, nothing: Nothing) -> Builder<'a> {
         let (problems, open) = (Vec::new(), Vec::new());
         Builder {
             file,
+            nothing,
             problems,
             open,
             root: None,
@@ -202,8 +220,7 @@ impl<'a> Builder<'a> {
             self.event(event, &span)?;
         }
         let empty = || {
-            let message = "the file holds no pipeline";
-            let help = "a pipeline begins with `version: 1` and `name: …`";
+            let Nothing { message, help } = self.nothing;
             Box::new(Problem::new(place(self.file, (1, 1)), code::SYNTAX, message).help(help))
         };
         let root = self.root.take().ok_or_else(empty)?;
@@ -372,7 +389,7 @@ fn duplicate(file: &str, at: At, key: &str, first: u32) -> Problem {
 
 /// What YAML 1.2.2 §10.3.2 makes of a plain scalar. Integers beyond 64 bits become floats;
 /// infinities and NaN stay text, since no key takes them.
-fn core_schema(text: &str) -> Value {
+pub(crate) fn core_schema(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
         "true" | "True" | "TRUE" => return Value::Bool(true),

@@ -20,6 +20,8 @@ const LITERAL: &[&str] = &["version", "name", "params", "env"];
 pub(crate) struct Walker<'a> {
     file: &'a str,
     scope: Option<&'a Scope>,
+    /// `{{` is text like any other.
+    literal: bool,
     pub(crate) problems: Vec<Problem>,
     pub(crate) places: Places,
 }
@@ -34,8 +36,17 @@ impl<'a> Walker<'a> {
         Walker {
             file,
             scope,
+            literal: false,
             problems: Vec::new(),
             places,
+        }
+    }
+
+    /// For a file that holds no templates.
+    pub(crate) fn literal(file: &'a str) -> Walker<'a> {
+        Walker {
+            literal: true,
+            ..Walker::new(file, None)
         }
     }
 
@@ -95,7 +106,16 @@ impl<'a> Walker<'a> {
             NodeKind::List(_) => matches!(kind, Kind::List(..)),
             NodeKind::Map(_) => matches!(kind, Kind::Map(_) | Kind::Dict(_)),
         };
-        match kinds.iter().find(fits) {
+        let is_word = |kind: &&&'static Kind| match (kind, &node.kind) {
+            (Kind::Enum(words), NodeKind::Scalar { text, .. }) => {
+                words.iter().any(|word| word.name == text)
+            }
+            _ => false,
+        };
+        // A word of an enum is that word; anything else may be the text that stands beside it.
+        let fitting = || kinds.iter().filter(fits);
+        let kind = fitting().find(is_word).or_else(|| fitting().next_back());
+        match kind {
             Some(kind) => self.node(node, kind, path, at),
             None => self.wrong_type(node, &Kind::AnyOf(kinds), path),
         }
@@ -230,7 +250,7 @@ impl<'a> Walker<'a> {
         if value.is_null() {
             return self.no_value(kind, path, at);
         }
-        match typed(&value, kind, rendered, path) {
+        match typed(&value, kind, rendered) {
             Ok(value) => value,
             Err(mut wrong) => {
                 if rendered && wrong.code == code::WRONG_TYPE {
@@ -257,7 +277,8 @@ impl<'a> Walker<'a> {
 
     /// The value with its templates rendered, and whether there were any. `None`: a hole.
     fn render(&mut self, value: &Value, kind: &Kind, path: &str, at: At) -> Option<(Value, bool)> {
-        let Some(text) = value.as_str().filter(|text| is_template(text)) else {
+        let template = |text: &&str| !self.literal && is_template(text);
+        let Some(text) = value.as_str().filter(template) else {
             return Some((value.clone(), false));
         };
         let allowed = !matches!(

@@ -20,12 +20,14 @@ use crate::folder::{KeyLock, KeyRecord, WorkFolder, is_run_id, write_json};
 use crate::ledger;
 use crate::opening::{self, Beginning, OpenRun};
 use crate::pipeline;
+use crate::read_text::read_text;
 use crate::remote::WorkStore;
 use crate::result::RunResult;
 use crate::reuse::reuse;
 use crate::services::{self, Local, LocalMap};
 use crate::session::{Session, SessionParts};
 use crate::state::RunState;
+use crate::unsupported;
 
 /// What the caller asks for. The clock and the environment are read by the caller, once.
 #[derive(Debug, Clone)]
@@ -248,12 +250,15 @@ pub(crate) fn resolve(
     context.params.clone_from(&request.params);
     context.env.clone_from(&request.env);
     context.run = run;
-    gristmill_plan::resolve(doc, &context).map_err(|e| match e {
+    context.read = &read_text;
+    let spec = gristmill_plan::resolve(doc, &context).map_err(|e| match e {
         ResolveError::Usage(_) => RunError::new(ExitCode::Usage, e.to_string()).with_help(
             "parameters are declared under `params:` in the pipeline and given with -p name=value",
         ),
         ResolveError::Pipeline(problems) => problems.into(),
-    })
+    })?;
+    unsupported::refuse(&spec)?;
+    Ok(spec)
 }
 
 /// The key as given, or from the name and the parameters as given. Runs on the embedded services

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use gristmill_plan::{Place, Problem};
 use gristmill_runner::words::counted;
-use gristmill_runner::{ExitCode, RunError};
+use gristmill_runner::{ExitCode, RunError, read_text};
 use serde_json::json;
 
 use crate::answer::{Printer, problem_text};
@@ -45,7 +45,12 @@ pub(crate) fn validate(args: &ValidateArgs, printer: &Printer) -> Result<ExitCod
 /// A file that cannot be read is a problem like any other: the others are checked all the same.
 fn problems_of(file: &Path) -> Vec<Problem> {
     match read_pipeline(file) {
-        Ok(pipeline) => gristmill_plan::validate(&pipeline.text, &pipeline.path),
+        Ok(pipeline) => gristmill_plan::validate(
+            &pipeline.text,
+            &pipeline.path,
+            Path::new(&pipeline.folder),
+            &read_text,
+        ),
         Err(error) => {
             let place = Place {
                 file: file.display().to_string(),

@@ -30,7 +30,7 @@ pub(super) fn check(view: &mut View<'_>) {
     );
     rename(view, &drop);
     dialect(view);
-    contract(view);
+    contract(view, "source.columns");
     assemble(view);
 }
 
@@ -95,9 +95,10 @@ fn dialect(view: &mut View<'_>) {
     }
 }
 
-fn contract(view: &mut View<'_>) {
+/// A contract's columns, in the pipeline or in a file of their own.
+pub(super) fn contract(view: &mut View<'_>, list: &str) {
     let mut names = BTreeMap::new();
-    for (at, column) in view.items("source.columns") {
+    for (at, column) in view.items(list) {
         let name = column["name"].as_str().unwrap_or_default();
         if !name.is_empty() && names.insert(name, ()).is_some() {
             let message = format!("the contract names `{}` twice", shorten(name));

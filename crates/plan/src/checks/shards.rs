@@ -5,9 +5,22 @@ use super::View;
 use crate::limits::Limits;
 use crate::problem::code;
 use crate::size::format_size;
-use crate::table::SNAPPY_FORMATS;
+
+/// A wrapper that the service does not take off, by the end of a format's name.
+const STORAGE_ONLY: &[(&str, &str)] = &[
+    (".sz", "Snappy"),
+    (".snappy", "Snappy"),
+    (".zst", "Zstandard"),
+];
+
+/// What such a format is wrapped in; `None` for one that can be sent to a model.
+fn storage_only(format: &str) -> Option<&'static str> {
+    let found = STORAGE_ONLY.iter().find(|(end, _)| format.ends_with(end));
+    found.map(|(_, wrapper)| *wrapper)
+}
 
 pub(super) fn check(view: &mut View<'_>) {
+    keys_of_format(view);
     if view.has("transform") {
         format_for_model(view);
         compression_type(view);
@@ -20,16 +33,38 @@ pub(super) fn check(view: &mut View<'_>) {
     if view
         .text("shards.null")
         .is_some_and(|null| !null.is_empty())
+        && csv(view)
     {
         let message = "`shards.null` is for what a model reads; without `transform` cells stay as \
                        they were read"
             .to_owned();
         view.problem("shards.null", code::CONFLICT, message, "leave it out");
     }
-    if view.text("shards.format") == Some("csv.snappy") {
-        let message = "`shards.format`: `csv.snappy` (Hadoop framing) is not written".to_owned();
-        let help = "use `csv.sz` (Snappy framing format)";
-        view.problem("shards.format", code::BAD_VALUE, message, help);
+}
+
+fn csv(view: &View<'_>) -> bool {
+    let format = view.text("shards.format");
+    format.is_some_and(|format| format.starts_with("csv"))
+}
+
+/// Keys that only some formats have a use for.
+fn keys_of_format(view: &mut View<'_>) {
+    let Some(format) = view.text("shards.format") else {
+        return;
+    };
+    let parquet = format == "parquet";
+    let keys = [
+        ("null", csv(view), "CSV"),
+        ("header", csv(view), "CSV"),
+        ("compression", parquet, "Parquet"),
+        ("row_group_rows", parquet, "Parquet"),
+    ];
+    for (key, of_use, only) in keys {
+        let path = format!("shards.{key}");
+        if !of_use && view.written(&path) {
+            let message = format!("`{path}` is for {only}; it has no effect on `{format}`");
+            view.problem(&path, code::CONFLICT, message, "leave it out");
+        }
     }
 }
 
@@ -38,26 +73,46 @@ fn format_for_model(view: &mut View<'_>) {
         view.text("shards.format"),
         view.text("transform.split_type"),
     ) {
-        (Some(format), Some(split @ "Line")) if SNAPPY_FORMATS.contains(&format) => {
-            let message = format!(
-                "`shards.format: {format}` cannot be split: with `split_type: {}` the service \
-                 cuts at newlines, and it decompresses only gzip, never Snappy",
-                split.to_lowercase()
-            );
-            let help = "use `format: csv` or `csv.gz`; Snappy CSV is for storage";
-            view.problem("shards.format", code::SNAPPY_WITH_LINE_SPLIT, message, help);
-        }
         (Some("parquet"), _) => parquet(view),
-        (Some(format), _) if SNAPPY_FORMATS.contains(&format) => {
-            let message = format!("`shards.format: {format}` is not sent to models");
-            let help = "use `format: csv` or `csv.gz`; Snappy CSV is for storage";
-            view.problem("shards.format", code::SHARD_FORMAT, message, help);
+        (Some(format), split) => {
+            if let Some(wrapper) = storage_only(format) {
+                for_storage(view, format, wrapper, split == Some("Line"));
+            }
         }
-        _ => {}
+        (None, _) => {}
     }
 }
 
-/// Parquet is one request a shard; and sending it to a model is not built yet.
+/// The service takes off gzip and nothing else, before it cuts at newlines.
+fn for_storage(view: &mut View<'_>, format: &str, wrapper: &str, by_lines: bool) {
+    let (layout, rows) = if format.starts_with("jsonl") {
+        ("jsonl", "JSON Lines")
+    } else {
+        ("csv", "CSV")
+    };
+    let help = format!(
+        "use `format: {layout}` or `{layout}.gz`; {wrapper} {rows} {} for storage",
+        if layout == "csv" { "is" } else { "are" }
+    );
+    let (code, message) = if by_lines {
+        let message = format!(
+            "`shards.format: {format}` cannot be split: with `split_type: line` the service \
+             cuts at newlines, and it decompresses only gzip, never {wrapper}"
+        );
+        let code = if wrapper == "Snappy" {
+            code::SNAPPY_WITH_LINE_SPLIT
+        } else {
+            code::SHARD_FORMAT
+        };
+        (code, message)
+    } else {
+        let message = format!("`shards.format: {format}` is not sent to models");
+        (code::SHARD_FORMAT, message)
+    };
+    view.problem("shards.format", code, message, &help);
+}
+
+/// Parquet is one request a shard.
 fn parquet(view: &mut View<'_>) {
     for (key, found) in [
         ("split_type", view.text("transform.split_type")),
@@ -73,9 +128,6 @@ fn parquet(view: &mut View<'_>) {
             view.problem(&path, code::PARQUET_WITH_SPLIT, message, &help);
         }
     }
-    let message = "`shards.format: parquet` is not sent to models by this version".to_owned();
-    let help = "use `format: csv` or `csv.gz`";
-    view.problem("shards.format", code::SHARD_FORMAT, message, help);
 }
 
 fn compression_type(view: &mut View<'_>) {
@@ -84,8 +136,8 @@ fn compression_type(view: &mut View<'_>) {
         return;
     }
     let wrong = match (view.text("shards.format"), view.text(path)) {
-        (Some("csv.gz"), Some("None")) => "gzip",
-        (Some(format), Some("Gzip")) if format != "csv.gz" => "none",
+        (Some(format), Some("None")) if format.ends_with(".gz") => "gzip",
+        (Some(format), Some("Gzip")) if !format.ends_with(".gz") => "none",
         _ => return,
     };
     let message = format!("`compression_type` must be `{wrong}` for this `shards.format`");
@@ -105,13 +157,13 @@ fn batch_strategy(view: &mut View<'_>) {
         view.problem(path, code::BATCH_WITHOUT_SPLIT, message, help);
     }
     let split = view.text("transform.split_type");
-    let csv = view
-        .text("shards.format")
-        .is_some_and(|format| format.starts_with("csv"));
-    if let Some(split @ ("RecordIO" | "TFRecord")) = split
-        && csv
-    {
-        let message = format!("`split_type: {}` cannot split CSV", split.to_lowercase());
+    let text = match view.text("shards.format") {
+        Some(format) if format.starts_with("csv") => "CSV",
+        Some(format) if format.starts_with("jsonl") => "JSON Lines",
+        _ => return,
+    };
+    if let Some(split @ ("RecordIO" | "TFRecord")) = split {
+        let message = format!("`split_type: {}` cannot split {text}", split.to_lowercase());
         let help = "use `split_type: line`";
         view.problem("transform.split_type", code::CONFLICT, message, help);
     }
@@ -178,29 +230,36 @@ fn shard_size(view: &mut View<'_>) {
     );
 }
 
+/// Media types of answers that are read: a line a row, or a JSON value a line.
+const ANSWERS: &[&str] = &["text/csv", "application/jsonlines"];
+
 fn media_types(view: &mut View<'_>) {
     let format = view.text("shards.format");
     if let (Some(format), Some(media)) = (format, view.text("transform.content_type")) {
-        let parquet = media.to_ascii_lowercase().contains("parquet");
-        if parquet != (format == "parquet") {
+        let lower = media.to_ascii_lowercase();
+        let named = |what| lower.contains(what);
+        let (fits, usual) = match format {
+            "parquet" => (named("parquet"), "application/x-parquet"),
+            json if json.starts_with("jsonl") => (named("json"), "application/jsonlines"),
+            _ => (!named("parquet") && !named("json"), "text/csv"),
+        };
+        if !fits {
             let message = format!("`content_type: {media}` does not fit `shards.format: {format}`");
-            let help = if parquet {
-                "use `text/csv`"
-            } else {
-                "use `application/x-parquet`"
-            };
-            view.problem("transform.content_type", code::CONFLICT, message, help);
+            let help = format!("use `{usual}`");
+            view.problem("transform.content_type", code::CONFLICT, message, &help);
         }
     }
     if let Some(accept) = view.text("transform.accept")
-        && !accept.to_ascii_lowercase().starts_with("text/csv")
+        && !ANSWERS
+            .iter()
+            .any(|media| accept.to_ascii_lowercase().starts_with(media))
     {
-        let message = format!("`accept: {accept}`: predictions are read as CSV only");
+        let message = format!("`accept: {accept}`: predictions are read as CSV or JSON Lines only");
         view.problem(
             "transform.accept",
             code::BAD_VALUE,
             message,
-            "use `accept: text/csv`",
+            "use `accept: text/csv`, or `application/jsonlines`",
         );
     }
 }

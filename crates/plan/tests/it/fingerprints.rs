@@ -68,6 +68,35 @@ fn what_does_is_in_at_its_stage() {
 }
 
 #[test]
+fn formats_are_in_with_what_they_depend_on() {
+    let source = |line: &str| change(&[("uri: data/*.csv", &format!("uri: data/*.csv\n  {line}"))]);
+    assert_eq!(source("ready: { marker: _SUCCESS, wait: 2h }"), "same");
+    insta::assert_snapshot!(source("format: csv"), @"source: format: nothing → csv");
+    assert_eq!(
+        change(&[("format: csv", "format: csv\n  max_bytes: 64MB")]),
+        "same"
+    );
+    insta::assert_snapshot!(change(&[("format: csv", "format: jsonl")]), @"shards: format: csv → jsonl; null:  → nothing; header: false → nothing");
+    let contract = |file: &str| {
+        prints(&plan(&[(
+            "uri: data/*.csv",
+            &format!("uri: data/*.csv\n  columns: {file}\n  on_new_column: warn"),
+        )]))
+    };
+    let ignored = prints(&plan(&[(
+        "uri: data/*.csv",
+        "uri: data/*.csv\n  columns: ../contracts/flights.yaml",
+    )]));
+    assert_eq!(contract("../contracts/flights.yaml"), ignored);
+    // A contract is what it says, not where it stands.
+    assert_eq!(contract("../contracts/copy.yaml"), ignored);
+    assert_ne!(
+        contract("../contracts/wider.yaml")[0].sha256,
+        ignored[0].sha256
+    );
+}
+
+#[test]
 fn inputs_are_their_name_size_and_content() {
     let mut other = plan(&[]);
     other.source.inputs[0].uri = "/elsewhere/a.csv".into();

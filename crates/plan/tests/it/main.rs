@@ -3,15 +3,19 @@
 
 mod support;
 
+mod contract;
 mod draft;
 mod fingerprints;
 mod launch;
 mod mistakes;
 mod params;
+mod params_file;
 mod pipelines;
 mod properties;
 mod rules;
 mod schema;
+mod source;
 mod spec;
 mod templates;
+mod training;
 mod yaml;

@@ -1,6 +1,9 @@
 //! Every mistake at once, each with its place and its remedy.
 
+use std::path::Path;
+
 use crate::support::{FINE, problems, problems_of};
+use gristmill_plan::validate;
 
 #[test]
 fn a_pipeline_without_mistakes_has_no_problem() {
@@ -49,8 +52,8 @@ local:
     [bad-value] p.yaml:5:8: `work.uri`: `work-bucket/runs` must begin with `s3://`
     [missing-key] p.yaml:6:1: `source` needs the key `uri`
       help: `uri`: What to read, in order: local paths, `s3://…`, either with globs, or `-` for standard input. Relative paths are relative to this file.
-    [bad-value] p.yaml:7:12: `source.columns`: expected `infer` or `text`, found `guess`
-      help: a contract stands here as a list: [{ name: NAME, type: int64 }, …]
+    [bad-value] p.yaml:7:12: `source.columns`: cannot read the contract `guess`: no such file
+      help: expected `infer`, `text`, or the path of a contract relative to this file; `gristmill inspect FILE --contract` writes one
     [bad-value] p.yaml:8:48: `source.on_bad_row.max_ratio`: expected a number from 0 to 1, found 7
     [bad-value] p.yaml:9:15: `source.max_record`: `huge` is not a size; the units are B, KB, MB, GB, TB, KiB, MiB, GiB, TiB
     [wrong-type] p.yaml:10:11: `source.header`: expected true or false, found the text `yes`
@@ -126,7 +129,7 @@ fn a_value_that_is_left_out_is_named() {
     ");
     insta::assert_snapshot!(problems_of(&[("format: csv", "format: ~")]), @r"
     [wrong-type] p.yaml:13:3: `shards.format` has no value
-      help: expected `csv`, `csv.gz`, `csv.sz` or `parquet`; or remove the key
+      help: expected `csv`, `csv.gz`, `csv.sz`, `csv.snappy`, `csv.zst`, `jsonl`, `jsonl.gz`, `jsonl.sz`, `jsonl.snappy`, `jsonl.zst` or `parquet`; or remove the key
     ");
 }
 
@@ -149,7 +152,12 @@ fn enums_take_the_services_spelling_too() {
 
 #[test]
 fn a_mistake_serialises_flat() {
-    let list = gristmill_plan::validate("version: 1\nname: a\nsourc: {}\n", "p.yaml");
+    let list = validate(
+        "version: 1\nname: a\nsourc: {}\n",
+        "p.yaml",
+        Path::new("/"),
+        &|_| Err("unread".into()),
+    );
     insta::assert_snapshot!(serde_json::to_string_pretty(&list[1]).unwrap(), @r#"
     {
       "file": "p.yaml",

@@ -1,11 +1,13 @@
 //! Nothing panics, whatever comes in; names are always valid; quantities come back.
 
+use std::path::Path;
+
 use gristmill_plan::launch::{api_name, job_name};
 use gristmill_plan::limits::model_name;
-use gristmill_plan::{format_duration, format_size, parse_duration, parse_size, validate};
+use gristmill_plan::{draft, format_duration, format_size, parse_duration, parse_size, validate};
 use proptest::prelude::*;
 
-use crate::support::FINE;
+use crate::support::{FINE, inventory, sample};
 
 /// Lines of a good file, pieces of YAML and templates, and anything else, in any order.
 fn yaml_like() -> impl Strategy<Value = String> {
@@ -30,9 +32,73 @@ fn damaged() -> impl Strategy<Value = String> {
     })
 }
 
+/// A pipeline of the repository with lines removed, moved, joined or replaced by another's.
+fn mutated() -> impl Strategy<Value = String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
+    let files = std::fs::read_dir(folder).unwrap();
+    let texts: Vec<String> = files
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
+    let lines: Vec<String> = texts
+        .iter()
+        .flat_map(|t| t.lines())
+        .map(String::from)
+        .collect();
+    let value = proptest::sample::select(vec![
+        "",
+        "~",
+        "[]",
+        "{}",
+        "-1",
+        "0",
+        "1e400",
+        "true",
+        "parquet",
+        "jsonl.zst",
+        "none",
+        "'*'",
+        "x.yaml",
+        "{ a: 0.5, b: 0.5 }",
+        "{ column: a, map: { ? [x] : 1 } }",
+        "{{ x }}",
+        "'{{ x }}'",
+        "[[a]]",
+        "s3://",
+    ]);
+    let edit = (
+        any::<proptest::sample::Index>(),
+        0..4u8,
+        proptest::sample::select(lines),
+        value,
+    );
+    (
+        proptest::sample::select(texts),
+        proptest::collection::vec(edit, 1..6),
+    )
+        .prop_map(|(text, edits)| {
+            let mut lines: Vec<String> = text.lines().map(String::from).collect();
+            for (at, kind, other, value) in edits {
+                if lines.is_empty() {
+                    break;
+                }
+                let at = at.index(lines.len());
+                match kind {
+                    0 => drop(lines.remove(at)),
+                    1 => lines.insert(at, other),
+                    2 => lines[at] = format!("  {}", lines[at]),
+                    _ => {
+                        let key = lines[at].split(':').next().unwrap_or_default();
+                        lines[at] = format!("{key}: {value}");
+                    }
+                }
+            }
+            lines.join("\n")
+        })
+}
+
 fn places_are_inside(text: &str) {
     let lines = text.lines().count().max(1) + 1;
-    for problem in validate(text, "p.yaml") {
+    for problem in validate(text, "p.yaml", Path::new("/"), &|_| Ok(text.to_owned())) {
         assert!(
             problem.place.line >= 1 && problem.place.column >= 1,
             "{problem:?}"
@@ -59,6 +125,14 @@ proptest! {
     fn a_damaged_pipeline_never_panics(text in damaged()) {
         places_are_inside(&text);
         let _ = crate::support::try_spec(&text, &[]);
+    }
+
+    #[test]
+    fn a_mutated_pipeline_never_panics(text in mutated()) {
+        places_are_inside(&text);
+        if let Ok(spec) = crate::support::try_spec(&text, &[]) {
+            let _ = draft(&spec, &inventory(), &sample());
+        }
     }
 
     #[test]

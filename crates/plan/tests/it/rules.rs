@@ -10,6 +10,21 @@ fn transform(lines: &str) -> String {
     )])
 }
 
+/// Every shard format.
+pub(crate) const FORMATS: [&str; 11] = [
+    "csv",
+    "csv.gz",
+    "csv.sz",
+    "csv.snappy",
+    "csv.zst",
+    "jsonl",
+    "jsonl.gz",
+    "jsonl.sz",
+    "jsonl.snappy",
+    "jsonl.zst",
+    "parquet",
+];
+
 /// The same, with a shard format too.
 fn shards(format: &str, lines: &str) -> String {
     let lines = format!("instance_type: ml.m5.xlarge\n  {lines}");
@@ -107,28 +122,73 @@ fn snappy_csv_cannot_be_split() {
     [shard-format] p.yaml:13:11: `shards.format: csv.sz` is not sent to models
       help: use `format: csv` or `csv.gz`; Snappy CSV is for storage
     ");
-    let alone =
-        "version: 1\nname: c\nsource: { uri: a.csv }\nshards: { to: b.csv, format: csv.snappy }\n";
-    insta::assert_snapshot!(problems(alone), @r"
-    [bad-value] p.yaml:4:30: `shards.format`: `csv.snappy` (Hadoop framing) is not written
-      help: use `csv.sz` (Snappy framing format)
+    insta::assert_snapshot!(shards("csv.zst", "split_type: line"), @r"
+    [shard-format] p.yaml:13:11: `shards.format: csv.zst` cannot be split: with `split_type: line` the service cuts at newlines, and it decompresses only gzip, never Zstandard
+      help: use `format: csv` or `csv.gz`; Zstandard CSV is for storage
     ");
-    assert_eq!(problems(&alone.replace("snappy", "sz")), "");
+    insta::assert_snapshot!(shards("jsonl.snappy", "split_type: none"), @r"
+    [shard-format] p.yaml:13:11: `shards.format: jsonl.snappy` is not sent to models
+      help: use `format: jsonl` or `jsonl.gz`; Snappy JSON Lines are for storage
+    ");
+}
+
+#[test]
+fn without_a_model_every_format_is_written() {
+    for format in FORMATS {
+        let text = format!(
+            "version: 1\nname: c\nsource: {{ uri: a.csv }}\nshards: {{ to: b, format: {format} }}\n"
+        );
+        assert_eq!(problems(&text), "", "{format}");
+        let spec = try_spec(&text, &[]).unwrap();
+        assert_eq!(spec.shards.format.as_str(), format);
+    }
+}
+
+#[test]
+fn a_key_without_effect_on_the_format_is_a_mistake() {
+    let all = "version: 1\nname: c\nsource: { uri: a.csv }\nshards:\n  to: b\n  format: FORMAT\n  null: ''\n  header: true\n  compression: zstd\n  row_group_rows: 5\n";
+    insta::assert_snapshot!(problems(&all.replace("FORMAT", "parquet")), @r"
+    [conflict] p.yaml:7:9: `shards.null` is for CSV; it has no effect on `parquet`
+      help: leave it out
+    [conflict] p.yaml:8:11: `shards.header` is for CSV; it has no effect on `parquet`
+      help: leave it out
+    ");
+    insta::assert_snapshot!(problems(&all.replace("FORMAT", "csv.gz")), @r"
+    [conflict] p.yaml:9:16: `shards.compression` is for Parquet; it has no effect on `csv.gz`
+      help: leave it out
+    [conflict] p.yaml:10:19: `shards.row_group_rows` is for Parquet; it has no effect on `csv.gz`
+      help: leave it out
+    ");
+    let jsonl = problems(&all.replace("FORMAT", "jsonl"));
+    assert_eq!(
+        jsonl.matches("has no effect on `jsonl`").count(),
+        4,
+        "{jsonl}"
+    );
 }
 
 #[test]
 fn parquet_is_one_request() {
+    assert_eq!(shards("parquet", "max_concurrent_transforms: 2"), "");
+    insta::assert_snapshot!(shards("parquet", "max_concurrent_transforms: 3"), @r"
+    [payload-product] p.yaml:17:30: `max_concurrent_transforms` × `max_payload_in_mb` is 3 × 50 = 150; the service takes at most 100
+      help: with 50 MB at most 2 at once
+    ");
+    insta::assert_snapshot!(shards("parquet", "batch_strategy: multi_record"), @r"
+    [batch-without-split] p.yaml:17:19: `batch_strategy` needs a `split_type` of line, recordio or tfrecord
+      help: with `split_type: none` a shard is one request: remove `batch_strategy`
+    ");
+    insta::assert_snapshot!(shards("parquet\n  max_bytes: 50MB", "accept: text/csv"), @r"
+    [shard-above-payload] p.yaml:14:14: `shards.max_bytes` is 50MB, but with `split_type: none` a shard is one request, and one request holds at most 49500KB (`max_payload_in_mb: 50`, less 1 %)
+      help: `max_bytes: 49500KB` or less, or a larger payload
+    ");
     insta::assert_snapshot!(shards("parquet", "split_type: line\n  assemble_with: line"), @r"
-    [shard-format] p.yaml:13:11: `shards.format: parquet` is not sent to models by this version
-      help: use `format: csv` or `csv.gz`
     [parquet-with-split] p.yaml:17:15: `split_type: line` cannot be used with Parquet shards
       help: a Parquet file is one request: use `split_type: none`
     [parquet-with-split] p.yaml:18:18: `assemble_with: line` cannot be used with Parquet shards
       help: a Parquet file is one request: use `assemble_with: none`
     ");
     insta::assert_snapshot!(shards("parquet", "content_type: text/csv"), @r"
-    [shard-format] p.yaml:13:11: `shards.format: parquet` is not sent to models by this version
-      help: use `format: csv` or `csv.gz`
     [conflict] p.yaml:17:17: `content_type: text/csv` does not fit `shards.format: parquet`
       help: use `application/x-parquet`
     ");
@@ -188,10 +248,33 @@ fn a_shard_that_is_one_request_fits_into_one() {
 }
 
 #[test]
-fn answers_are_read_as_csv() {
-    insta::assert_snapshot!(transform("accept: application/jsonlines"), @r"
-    [bad-value] p.yaml:17:11: `accept: application/jsonlines`: predictions are read as CSV only
-      help: use `accept: text/csv`
+fn answers_are_read_as_csv_or_json_lines() {
+    assert_eq!(transform("accept: application/jsonlines"), "");
+    assert_eq!(transform("accept: text/csv; charset=utf-8"), "");
+    insta::assert_snapshot!(transform("accept: application/json"), @r"
+    [bad-value] p.yaml:17:11: `accept: application/json`: predictions are read as CSV or JSON Lines only
+      help: use `accept: text/csv`, or `application/jsonlines`
+    ");
+}
+
+#[test]
+fn json_lines_are_sent_as_what_they_are() {
+    for format in ["jsonl", "jsonl.gz"] {
+        assert_eq!(shards(format, "split_type: line"), "", "{format}");
+    }
+    insta::assert_snapshot!(shards("jsonl", "content_type: text/csv\n  split_type: recordio"), @r"
+    [conflict] p.yaml:17:17: `content_type: text/csv` does not fit `shards.format: jsonl`
+      help: use `application/jsonlines`
+    [conflict] p.yaml:18:15: `split_type: recordio` cannot split JSON Lines
+      help: use `split_type: line`
+    ");
+    insta::assert_snapshot!(shards("csv", "content_type: application/jsonlines"), @r"
+    [conflict] p.yaml:17:17: `content_type: application/jsonlines` does not fit `shards.format: csv`
+      help: use `text/csv`
+    ");
+    insta::assert_snapshot!(shards("jsonl.gz", "compression_type: none"), @r"
+    [conflict] p.yaml:17:21: `compression_type` must be `gzip` for this `shards.format`
+      help: leave it out: it follows from `shards.format`
     ");
 }
 
@@ -319,10 +402,6 @@ fn contracts() {
     [column] p.yaml:9:63: the contract names `a` twice
     [bad-value] p.yaml:9:72: `source.columns[1].type`: expected `int64`, `float64`, `boolean`, `date`, `timestamp`, `timestamp_utc` or `string`, found `text`
     [conflict] p.yaml:9:116: `c`: `min` is for numbers only
-    ");
-    insta::assert_snapshot!(problems_of(&[("uri: data/*.csv", "uri: data/*.csv\n  columns: contracts/a.yaml")]), @r"
-    [bad-value] p.yaml:9:12: `source.columns`: expected `infer` or `text`, found `contracts/a.yaml`
-      help: a contract stands here as a list: [{ name: NAME, type: int64 }, …]
     ");
 }
 

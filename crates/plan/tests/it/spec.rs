@@ -2,7 +2,7 @@
 
 use gristmill_plan::spec::{
     AssembleWith, BatchStrategy, ColumnFrom, ColumnType, Columns, CompressionType, LocalModel,
-    Location, Model, OnBadRow, ShardFormat, SplitType,
+    Location, Model, OnBadRow, ParquetCompression, ShardFormat, SplitType,
 };
 
 use crate::support::{edited, spec, try_spec};
@@ -105,6 +105,82 @@ fn relative_paths_are_relative_to_the_file() {
     assert_eq!(to(text).to_string(), "/pipes/nightly/out/x/");
     assert!(to(text).is_folder());
     assert!(!to(&text.replace("x/", "x.csv")).is_folder());
+}
+
+#[test]
+fn parquet_is_one_large_request_a_shard() {
+    let parquet = spec(&[("format: csv", "format: parquet")]);
+    let transform = parquet.transform.unwrap();
+    assert_eq!(transform.content_type, "application/x-parquet");
+    assert_eq!(transform.accept, "text/csv");
+    assert_eq!(
+        (transform.split_type, transform.assemble_with),
+        (SplitType::None, AssembleWith::None)
+    );
+    assert_eq!(transform.batch_strategy, None);
+    assert_eq!(transform.compression_type, CompressionType::None);
+    assert_eq!(
+        (
+            transform.max_payload_in_mb,
+            transform.max_concurrent_transforms
+        ),
+        (50, 1)
+    );
+    assert_eq!(parquet.shards.max_bytes, Some(49_500_000));
+    assert_eq!(parquet.shards.row_group_rows, 16_384);
+}
+
+#[test]
+fn a_shard_follows_the_payload() {
+    let sized = |line: &str| {
+        let parquet = spec(&[
+            ("format: csv", "format: parquet"),
+            ("model: late-v1", &format!("model: late-v1\n  {line}")),
+        ]);
+        let shards = parquet.shards;
+        (shards.max_bytes, shards.row_group_rows)
+    };
+    assert_eq!(sized("max_payload_in_mb: 6"), (Some(5_940_000), 16_384));
+    assert_eq!(sized("max_payload_in_mb: 100"), (Some(99_000_000), 16_384));
+    // No limit is no reason for one shard of everything.
+    assert_eq!(sized("max_payload_in_mb: 0"), (Some(64_000_000), 16_384));
+    let text =
+        "version: 1\nname: c\nsource: { uri: a.csv }\nshards: { to: b.parquet, format: parquet }\n";
+    let alone = try_spec(text, &[]).unwrap().shards;
+    assert_eq!((alone.max_bytes, alone.row_group_rows), (None, 131_072));
+    let written = spec(&[("format: csv", "format: parquet\n  row_group_rows: 99")]);
+    assert_eq!(written.shards.row_group_rows, 99);
+}
+
+#[test]
+fn json_lines_are_split_like_csv() {
+    for (format, compression) in [
+        ("jsonl", CompressionType::None),
+        ("jsonl.gz", CompressionType::Gzip),
+    ] {
+        let jsonl = spec(&[("format: csv", &format!("format: {format}"))]);
+        let transform = jsonl.transform.unwrap();
+        assert_eq!(transform.content_type, "application/jsonlines");
+        assert_eq!(transform.accept, "text/csv");
+        assert_eq!(transform.split_type, SplitType::Line);
+        assert_eq!(transform.assemble_with, AssembleWith::Line);
+        assert_eq!(transform.batch_strategy, Some(BatchStrategy::MultiRecord));
+        assert_eq!(transform.compression_type, compression);
+        assert_eq!(transform.max_payload_in_mb, 6);
+        assert_eq!(jsonl.shards.max_bytes, Some(64_000_000));
+    }
+}
+
+#[test]
+fn parquet_has_four_codecs() {
+    let codec = |word: &str| {
+        let format = format!("format: parquet\n  compression: {word}");
+        spec(&[("format: csv", &format)]).shards.compression
+    };
+    assert_eq!(codec("snappy"), ParquetCompression::Snappy);
+    assert_eq!(codec("zstd"), ParquetCompression::Zstd);
+    assert_eq!(codec("gzip"), ParquetCompression::Gzip);
+    assert_eq!(codec("none"), ParquetCompression::None);
 }
 
 #[test]
@@ -211,6 +287,9 @@ fn everything_that_can_be_written_arrives() {
                 "-",
             ],
             max_record: 1048576,
+            format: None,
+            on_new_column: Ignore,
+            ready: None,
         },
         prepare: Prepare {
             id: [
@@ -225,6 +304,8 @@ fn everything_that_can_be_written_arrives() {
             ),
             drop: [],
             rename: {},
+            label: None,
+            split: None,
         },
         shards: Shards {
             format: Csv,

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use gristmill_plan::plan::InputFile;
 use gristmill_plan::spec::Dialect;
 use gristmill_plan::{
@@ -39,9 +41,36 @@ pub(crate) fn edited(edits: &[(&str, &str)]) -> String {
     text
 }
 
+/// The files beside the pipeline.
+fn file(path: &Path) -> Result<String, String> {
+    match path.to_str() {
+        Some("/pipes/contracts/flights.yaml" | "/pipes/contracts/copy.yaml") => {
+            Ok(CONTRACT.to_owned())
+        }
+        Some("/pipes/contracts/wider.yaml") => Ok(CONTRACT.replace("max: 12", "max: 13")),
+        Some("/pipes/nightly/wrong.yaml") => Ok(WRONG_CONTRACT.to_owned()),
+        _ => Err("no such file".into()),
+    }
+}
+
+const CONTRACT: &str = "\
+# Flights.
+- { name: month, type: int64, min: 1, max: 12 }
+- { name: day, type: int64 }
+- { name: flight, type: int64, nullable: false }
+- { name: distance, type: float64 }
+- { name: tailnum, type: string, null_tokens: ['{{ x }}'], sensitive: true }
+";
+
+const WRONG_CONTRACT: &str = "\
+- { name: a, type: int64, min: 9, max: 0 }
+- { name: a, type: text, kind: x }
+- { type: date }
+";
+
 /// Every problem of a text as a user reads them.
 pub(crate) fn problems(text: &str) -> String {
-    let list = validate(text, "p.yaml");
+    let list = validate(text, "p.yaml", Path::new("/pipes/nightly"), &file);
     list.iter()
         .map(|p| format!("[{}] {p}", p.code))
         .collect::<Vec<_>>()
@@ -53,13 +82,14 @@ pub(crate) fn problems_of(edits: &[(&str, &str)]) -> String {
     problems(&edited(edits))
 }
 
-pub(crate) fn context(params: &[(&str, &str)]) -> Context {
+pub(crate) fn context(params: &[(&str, &str)]) -> Context<'static> {
     let now: Timestamp = "2026-11-21T23:30:00Z".parse().unwrap();
     let mut context = Context::new(now, "/pipes/nightly");
     context.params = params
         .iter()
         .map(|(k, v)| ((*k).into(), (*v).into()))
         .collect();
+    context.read = &file;
     context.run.id = "r-1".into();
     context.run.key = "late-flights-0123456789ab".into();
     context

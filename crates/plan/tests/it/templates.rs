@@ -187,3 +187,28 @@ fn dates_in_locations_are_rendered() {
         "s3://scores/dt=2013-01-31/"
     );
 }
+
+#[test]
+fn an_environment_variable_that_is_a_credential_is_refused() {
+    for name in [
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "GITHUB_TOKEN",
+        "token",
+        "DB_PASSWORD",
+        "PGPASSWORD",
+        "CLIENT_SECRET",
+        "OPENAI_API_KEY",
+    ] {
+        let found =
+            crate::support::problems_of(&[("work:\n", &format!("env: [STAGE, {name}]\nwork:\n"))]);
+        assert_eq!(
+            found,
+            format!(
+                "[bad-value] p.yaml:5:14: `env[1]`: `{name}` is a credential's name; a pipeline must not take credentials"
+            )
+        );
+    }
+    let fine = "env: [STAGE, TOKENIZER, KEYS, USER, PASSED, _x1]\nwork:\n";
+    assert_eq!(crate::support::problems_of(&[("work:\n", fine)]), "");
+}

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gristmill_plan::spec::{ParquetCompression as PlanCodec, ShardFormat};
-use gristmill_tabular::{
-    Compression, ConvertJob, Format, Layout, ParquetCompression, Target as Files, convert,
-};
+use gristmill_plan::spec::ParquetCompression as PlanCodec;
+use gristmill_tabular::{ConvertJob, Format, ParquetCompression, Target as Files, convert};
 
 use crate::disk;
 use crate::entry::Entry;
 use crate::error::RunError;
 use crate::event::Stage;
+use crate::exit_code::ExitCode;
 use crate::folder::make_folder;
 use crate::inventory::blocking;
 use crate::pipeline::Ready;
@@ -60,7 +59,7 @@ pub(crate) async fn run(
         fingerprint: print.clone(),
     })?;
     make_folder(&parts_folder(session, &print))?;
-    let job = job(session, ready, target);
+    let job = job(session, ready, target)?;
     let inner = Arc::clone(session);
     let done = blocking(move || {
         convert(job, &inner.progress(Stage::Shards)).map_err(|e| interrupted_or(&inner, e))
@@ -92,19 +91,19 @@ pub(crate) async fn run(
     Ok(clock.finish(summary))
 }
 
-fn job(session: &Session, ready: &Ready, target: &Target) -> ConvertJob {
+fn job(session: &Session, ready: &Ready, target: &Target) -> Result<ConvertJob, RunError> {
     let plan = &ready.plan;
     let parts = parts_folder(session, &fingerprint(ready));
     let output = match target {
         Target::File(path) => Files::File(parts.join(path.file_name().unwrap_or_default())),
         Target::S3(_) | Target::Folder(_) => Files::Folder(parts),
     };
-    let format = match plan.shards.format {
-        ShardFormat::Csv => Format::CSV,
-        ShardFormat::CsvGz => Format::text(Layout::Csv, Compression::Gzip),
-        ShardFormat::CsvSz => Format::text(Layout::Csv, Compression::SnappyFramed),
-        ShardFormat::Parquet => Format::PARQUET,
+    let unwritten = |what: &str| {
+        let message = format!("`shards`: {what} is not written by this version");
+        RunError::new(ExitCode::Pipeline, message)
     };
+    let name = plan.shards.format.as_str();
+    let format: Format = name.parse().map_err(|_| unwritten(name))?;
     let keep_all =
         plan.prepare.select.is_none() && plan.prepare.drop.is_empty() && plan.prepare.id.is_empty();
     let mut job = ConvertJob::new(ready.inputs.clone(), format, output);
@@ -119,7 +118,8 @@ fn job(session: &Session, ready: &Ready, target: &Target) -> ConvertJob {
     job.compression = match plan.shards.compression {
         PlanCodec::Snappy => ParquetCompression::Snappy,
         PlanCodec::None => ParquetCompression::None,
+        PlanCodec::Zstd | PlanCodec::Gzip => return Err(unwritten("this compression")),
     };
     job.bad_rows = Some(session.folder.quarantine().join("bad-rows.jsonl"));
-    job
+    Ok(job)
 }
