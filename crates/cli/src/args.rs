@@ -93,6 +93,8 @@ pub(crate) enum Command {
     Cancel(CancelArgs),
     /// List the runs of the work folder, the newest first.
     Runs(RunsArgs),
+    /// Write a pipeline with data that runs at once on this machine, to start from.
+    Init(InitArgs),
     /// Convert files in one command, without a pipeline.
     Convert(Box<ConvertArgs>),
     /// Show what a file is: dialect, columns, rows, sizes, first rows.
@@ -161,6 +163,9 @@ pub(crate) struct PipelineInputs {
     /// A parameter of the pipeline.
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = name_value)]
     pub(crate) param: Vec<(String, String)>,
+    /// Parameters from a YAML or JSON file that maps names to values; -p comes before it.
+    #[arg(long, value_name = "FILE", env = "GRISTMILL_PARAMS_FILE")]
+    pub(crate) params_file: Option<PathBuf>,
     /// Use the embedded S3 and SageMaker instead of AWS: no account, no network.
     #[arg(long, env = "GRISTMILL_LOCAL", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) local: bool,
@@ -178,6 +183,9 @@ pub(crate) struct ValidateArgs {
     /// Pipeline files.
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
+    /// A file of parameters, which has to fit each of them.
+    #[arg(long, value_name = "FILE", env = "GRISTMILL_PARAMS_FILE")]
+    pub(crate) params_file: Option<PathBuf>,
 }
 
 /// `plan`.
@@ -259,6 +267,34 @@ pub(crate) struct CancelArgs {
         env = "GRISTMILL_WORK_DIR"
     )]
     pub(crate) work_dir: PathBuf,
+}
+
+/// `init`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Writes pipelines/KIND.yaml, a sample of real flights, the schema for editors and a README.md \
+into DIR, and prints the commands that run it. No file that exists is touched: exit code 73 then, and nothing \
+is written (a README.md that is there is simply kept)."
+)]
+pub(crate) struct InitArgs {
+    /// What the pipeline does.
+    #[arg(value_enum, default_value_t)]
+    pub(crate) kind: InitKind,
+    /// The folder to write to; made if it is not there.
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+}
+
+/// What `init` writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InitKind {
+    /// CSV through a model, predictions beside their rows; model included.
+    #[default]
+    Scoring,
+    /// A training set: label first, split by a hash into train, validation and test.
+    Training,
+    /// CSV to Parquet.
+    Convert,
 }
 
 /// `runs`.

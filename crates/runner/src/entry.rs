@@ -29,6 +29,9 @@ pub enum Entry {
         limit_rows: Option<u64>,
         /// Whether the embedded services were used.
         local: bool,
+        /// The variables that the pipeline lists under `env:`, with their values.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        env: BTreeMap<String, String>,
         /// The version that wrote this.
         version: String,
     },

@@ -27,6 +27,7 @@ mod opening;
 mod pipeline;
 pub mod preview;
 mod read_text;
+mod ready;
 pub mod remote;
 pub mod result;
 mod reuse;

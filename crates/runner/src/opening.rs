@@ -30,6 +30,7 @@ pub(crate) struct Beginning<'a> {
     pub(crate) clock: Timestamp,
     pub(crate) limit_rows: Option<u64>,
     pub(crate) local: bool,
+    pub(crate) env: BTreeMap<String, String>,
 }
 
 /// The run that a key belongs to, with the longer of the two ledgers, if there is one. `work.uri`
@@ -155,6 +156,7 @@ pub(crate) async fn begin(
         clock: beginning.clock.to_string(),
         limit_rows: beginning.limit_rows,
         local: beginning.local,
+        env: beginning.env,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     ledger.append(&entry)?;
@@ -226,6 +228,7 @@ mod tests {
             clock: Timestamp::UNIX_EPOCH,
             limit_rows: None,
             local: false,
+            env: BTreeMap::new(),
         };
         let begun = begin(&work, None, beginning, false).await.unwrap();
         let record = KeyRecord {

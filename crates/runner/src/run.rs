@@ -118,7 +118,7 @@ pub(crate) async fn prepare(
         (Some(w), Some(cloud)) => Some(WorkStore::new(cloud.store(), &w.uri)?),
         _ => None,
     };
-    let finding = find_or_begin(request, &early, &run_key, &work, work_store.as_ref());
+    let finding = find_or_begin(request, &doc, &early, &run_key, &work, work_store.as_ref());
     let open = cancel.guard(finding).await?;
     if purpose == Purpose::Advance {
         work.set_key(&KeyRecord {
@@ -127,7 +127,7 @@ pub(crate) async fn prepare(
         })?;
     }
     result.run_id.clone_from(&open.run_id);
-    check_same_call(request, &open.state)?;
+    check_same_call(request, &doc, &open.state)?;
     let clock = frozen_clock(&open.state)?;
     let identity = RunIdentity {
         id: open.run_id.clone(),
@@ -248,12 +248,13 @@ pub(crate) fn resolve(
 ) -> Result<Spec, RunError> {
     let mut context = Context::new(now, &request.file.folder);
     context.params.clone_from(&request.params);
-    context.env.clone_from(&request.env);
+    context.env = listed_env(request, doc);
     context.run = run;
     context.read = &read_text;
     let spec = gristmill_plan::resolve(doc, &context).map_err(|e| match e {
         ResolveError::Usage(_) => RunError::new(ExitCode::Usage, e.to_string()).with_help(
-            "parameters are declared under `params:` in the pipeline and given with -p name=value",
+            "parameters are declared under `params:` in the pipeline and given with -p name=value or \
+             in a --params-file",
         ),
         ResolveError::Pipeline(problems) => problems.into(),
     })?;
@@ -292,6 +293,7 @@ async fn connect(
 
 async fn find_or_begin(
     request: &RunRequest,
+    doc: &Document,
     spec: &Spec,
     run_key: &str,
     work: &WorkFolder,
@@ -313,12 +315,13 @@ async fn find_or_begin(
         clock: request.now,
         limit_rows: request.limit_rows,
         local: request.local,
+        env: listed_env(request, doc),
     };
     opening::begin(work, remote, beginning, request.fresh).await
 }
 
 /// One key, one set of parameters: an explicit `--run-key` can be used with others by mistake.
-fn check_same_call(request: &RunRequest, state: &RunState) -> Result<(), RunError> {
+fn check_same_call(request: &RunRequest, doc: &Document, state: &RunState) -> Result<(), RunError> {
     let Some(opened) = &state.opened else {
         return Err(RunError::bug("a run without a beginning"));
     };
@@ -344,7 +347,28 @@ fn check_same_call(request: &RunRequest, state: &RunState) -> Result<(), RunErro
         let word = |local| if local { "--local" } else { "AWS" }.to_owned();
         return differs(word(opened.local), word(request.local));
     }
+    // A variable that the file did not list then is new to the run, not changed.
+    let env = listed_env(request, doc);
+    let changed = opened
+        .env
+        .iter()
+        .find(|(k, v)| env.get(*k).is_some_and(|now| now != *v));
+    if let Some((name, before)) = changed {
+        let now = env.get(name).cloned().unwrap_or_default();
+        return differs(
+            format!("{name}={before:?} in the environment"),
+            format!("{now:?}"),
+        );
+    }
     Ok(())
+}
+
+/// The variables that the pipeline lists under `env:`, and no other.
+fn listed_env(request: &RunRequest, doc: &Document) -> BTreeMap<String, String> {
+    let listed = doc.env_names().into_iter();
+    listed
+        .filter_map(|name| request.env.get(&name).map(|v| (name.clone(), v.clone())))
+        .collect()
 }
 
 fn parameters(given: &BTreeMap<String, String>) -> String {
@@ -427,7 +451,10 @@ pub fn resume_request(
     let opened = state
         .opened
         .ok_or_else(|| RunError::damaged(format!("run {run_id} has no beginning")))?;
+    let mut env = template.env.clone();
+    env.extend(opened.env);
     Ok(RunRequest {
+        env,
         file: opened.file,
         params: opened.params,
         run_key: Some(opened.run_key.clone()),

@@ -69,6 +69,8 @@ pub struct Opened {
     pub limit_rows: Option<u64>,
     /// With the embedded services.
     pub local: bool,
+    /// The variables that the pipeline lists under `env:`.
+    pub env: BTreeMap<String, String>,
 }
 
 /// The first pass over the inputs.
@@ -226,6 +228,7 @@ impl RunState {
             clock,
             limit_rows,
             local,
+            env,
             ..
         } = entry
         else {
@@ -241,6 +244,7 @@ impl RunState {
             clock: clock.clone(),
             limit_rows: *limit_rows,
             local: *local,
+            env: env.clone(),
         });
     }
 

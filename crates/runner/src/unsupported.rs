@@ -43,7 +43,6 @@ fn first(spec: &Spec) -> Option<&'static str> {
             "source.on_new_column",
             source.on_new_column != OnNewColumn::Ignore,
         ),
-        ("source.ready", source.ready.is_some()),
         ("prepare.label", prepare.label.is_some()),
         ("prepare.split", prepare.split.is_some()),
         ("shards.format", !written),

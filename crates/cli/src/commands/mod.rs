@@ -4,8 +4,10 @@ mod cancel;
 mod container;
 mod convert;
 mod convert_inputs;
+mod init;
 mod inspect;
 mod local;
+mod params_file;
 mod plan;
 mod run;
 mod runs;
@@ -36,6 +38,7 @@ pub(crate) fn dispatch(cli: Cli, printer: &Printer) -> ExitCode {
         Command::Wait(args) => wait::wait(&global, &args, printer),
         Command::Cancel(args) => cancel::cancel(&global, &args, printer),
         Command::Runs(args) => runs::runs(&args, printer),
+        Command::Init(args) => init::init(&args, printer),
         Command::Convert(args) => convert::convert(&global, &args, printer),
         Command::Inspect(args) => inspect::inspect(&args, printer),
         Command::Local(args) => local::local(args, printer),

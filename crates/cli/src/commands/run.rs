@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::answer::Printer;
 use crate::args::{Global, PipelineInputs, ResumeArgs, RunArgs, WorkArgs};
-use crate::commands::{runtime, threads};
+use crate::commands::{params_file, runtime, threads};
 use crate::signals;
 use crate::summary::summary;
 use crate::view::View;
@@ -52,6 +52,7 @@ pub(crate) fn known_run(run: &str, work: &WorkArgs) -> Result<RunRequest, RunErr
     };
     let inputs = PipelineInputs {
         param: Vec::new(),
+        params_file: None,
         local: false,
         local_map: Vec::new(),
         limit_rows: None,
@@ -181,9 +182,10 @@ fn of_text(
             format!("cannot find the program's own file: {e}"),
         )
     })?;
+    let params = params(&file, inputs.param, inputs.params_file.as_deref())?;
     Ok(RunRequest {
         file,
-        params: unique(inputs.param)?,
+        params,
         run_key: None,
         resume: None,
         fresh: false,
@@ -200,6 +202,26 @@ fn of_text(
             .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
             .collect(),
     })
+}
+
+/// Parameters as given: `-p` before the file. Mistakes in the file are told with their place.
+fn params(
+    pipeline: &PipelineText,
+    given: Vec<(String, String)>,
+    file: Option<&Path>,
+) -> Result<BTreeMap<String, String>, RunError> {
+    let given = unique(given)?;
+    let Some(path) = file else {
+        return Ok(given);
+    };
+    let file = params_file::read(path)?;
+    let problems = file.problems(pipeline, &given);
+    if !problems.is_empty() {
+        return Err(params_file::wrong(&path.display().to_string(), problems));
+    }
+    let mut all = file.values;
+    all.extend(given);
+    Ok(all)
 }
 
 fn unique(given: Vec<(String, String)>) -> Result<BTreeMap<String, String>, RunError> {
