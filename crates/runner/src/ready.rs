@@ -40,7 +40,7 @@ pub(crate) async fn until_ready(session: &Session) -> Result<(), RunError> {
             }
             if !told {
                 told = true;
-                let limit = format_duration(left.as_secs().max(1));
+                let limit = format_duration(wait);
                 let message = format!("waiting for {marker}, for {limit} at most");
                 session.note(Level::Info, message);
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use gristmill_plan::problem::code;
 use gristmill_plan::{
-    Context, Place, Problem, ResolveError, Timestamp, UsageError, parse_params_file,
+    Context, Place, Problem, Problems, ResolveError, Timestamp, UsageError, parse_params_file,
 };
 use gristmill_runner::words::counted;
 use gristmill_runner::{ExitCode, PipelineText, RunError, read_text};
@@ -63,12 +63,11 @@ impl ParamsFile {
             .iter()
             .filter(|(name, _)| !given.contains_key(*name));
         context.params = own.map(|(k, v)| (k.clone(), v.clone())).collect();
-        match gristmill_plan::resolve(&doc, &context) {
-            Err(ResolveError::Usage(errors)) => {
-                errors.iter().filter_map(|e| self.placed(e)).collect()
-            }
-            _ => Vec::new(),
-        }
+        let Err(ResolveError::Usage(errors)) = gristmill_plan::resolve(&doc, &context) else {
+            return Vec::new();
+        };
+        let placed = errors.iter().filter_map(|e| self.placed(e)).collect();
+        Problems(placed).sorted().0
     }
 
     fn placed(&self, error: &UsageError) -> Option<Problem> {

@@ -102,7 +102,7 @@ fn it_says_what_it_wrote_and_what_to_type() {
     let program = env!("CARGO_BIN_EXE_gristmill");
     let expected = format!(
         "written to demo:\n  pipelines/convert.yaml\n  data/flights.csv\n  schema/pipeline.v1.json\n  \
-         README.md\nrun it:\n  cd demo\n  {program} run pipelines/convert.yaml\n"
+         README.md\n\nrun it:\n  cd demo\n  {program} run pipelines/convert.yaml\n"
     );
     assert_eq!((done.stdout, done.stderr), (expected, String::new()));
     // Without arguments it is the scoring pipeline, here.

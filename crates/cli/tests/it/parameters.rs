@@ -52,7 +52,7 @@ fn mistakes_in_the_file_are_told_with_their_place() {
         .write("params.yaml", "out: night\n\nouts: day\nrows: many\n");
     let told = lab.refusal(lab.run(&FILE), 2);
     let expected = "params.yaml:3:1 unknown-key: parameter `outs` is not declared by this pipeline; did you mean `out`?\n\
-         params.yaml:4:1 bad-value: parameter `rows`: expected int, found `many`\n\
+         params.yaml:4:1 bad-value: parameter `rows`: expected an integer, found `many`\n\
          the parameter file params.yaml has 2 mistakes";
     assert_eq!(told, expected);
     let valid = lab.project.run(&[
