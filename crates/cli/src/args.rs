@@ -390,6 +390,12 @@ pub(crate) enum FileFormat {
     /// CSV in the Snappy framing format.
     #[value(name = "csv.sz")]
     CsvSz,
+    /// CSV in Hadoop's Snappy, as Spark and Hive read it.
+    #[value(name = "csv.snappy")]
+    CsvSnappy,
+    /// CSV in zstd.
+    #[value(name = "csv.zst")]
+    CsvZst,
     /// Parquet.
     Parquet,
 }

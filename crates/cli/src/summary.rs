@@ -37,6 +37,9 @@ fn write_summary(out: &mut String, result: &RunResult) -> std::fmt::Result {
         grouped(rows.quarantined),
         reasons(result)
     )?;
+    if rows.unlabelled > 0 {
+        writeln!(out, "  unlabelled  {}", grouped(rows.unlabelled))?;
+    }
     if !result.jobs.is_empty() {
         writeln!(out, "  scored      {}", grouped(rows.scored))?;
     }

@@ -60,6 +60,8 @@ pub struct Behaviour {
     pub invocation_defaults: InvocationDefaults,
     /// What is a megabyte in `MaxPayloadInMB`?
     pub payload_unit: PayloadUnit,
+    /// What happens to `BatchStrategy` without a `SplitType` that it could apply to?
+    pub strategy_without_split: StrategyWithoutSplit,
 }
 
 /// How `$[a:b]` ends: the developer guide's examples include `b`, the library it names does not.
@@ -139,4 +141,15 @@ pub enum PayloadUnit {
     Mebibyte,
     /// 10⁶ bytes.
     Megabyte,
+}
+
+/// What becomes of a request with a `BatchStrategy` and `SplitType: None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StrategyWithoutSplit {
+    /// The strategy says nothing: the object is one request.
+    #[default]
+    Ignore,
+    /// The request is refused.
+    Refuse,
 }

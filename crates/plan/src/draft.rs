@@ -4,14 +4,17 @@ use crate::launch::{self, JobInput, RunFacts, TransformRequest};
 use crate::limits::{KNOWN_FAMILIES, Limits};
 use crate::plan::{Estimate, InputFile, Inventory, Plan, Roles, Sample, SourcePlan};
 use crate::problem::{Problem, Problems, code};
-use crate::spec::{AssembleWith, BatchStrategy, ColumnFrom, Model, Spec, SplitType, Transform};
+use crate::spec::{
+    AssembleWith, BatchStrategy, ColumnFrom, Columns, Model, Spec, SplitType, Transform,
+};
 use crate::template::nearest;
 use crate::tree::shorten;
 
 /// What a run of this spec over these inputs does. Pure: the same in, the same out.
 ///
 /// # Errors
-/// Every column that the file names and the input does not have, with its place.
+/// Every column that the file names and the input, or its contract, does not have, with its
+/// place.
 pub fn draft(spec: &Spec, inventory: &Inventory, sample: &Sample) -> Result<Plan, Problems> {
     let columns = roles(spec, &sample.columns)?;
     let payload = spec.transform.as_ref().map(|t| t.max_payload_in_mb);
@@ -65,8 +68,9 @@ fn total(inputs: &[InputFile]) -> u64 {
 
 fn roles(spec: &Spec, names: &[String]) -> Result<Roles, Problems> {
     let prepare = &spec.prepare;
-    let mut problems = missing(spec, names);
-    let shards = written(spec, names);
+    let known = known(spec, names);
+    let mut problems = missing(spec, names, &known);
+    let shards = written(spec, &known);
     if shards.len() == usize::from(prepare.label.is_some()) {
         let place = spec.places.of("prepare");
         let message = match prepare.label {
@@ -96,6 +100,16 @@ fn roles(spec: &Spec, names: &[String]) -> Result<Roles, Problems> {
     })
 }
 
+/// The input's columns that can be used. One that is new to the contract is not: nothing is known
+/// about it, and unasked it would move the columns that a model tells by their position.
+fn known(spec: &Spec, names: &[String]) -> Vec<String> {
+    let Columns::Contract(contract) = &spec.source.columns else {
+        return names.to_vec();
+    };
+    let agreed = |name: &&String| contract.iter().any(|column| column.name == **name);
+    names.iter().filter(agreed).cloned().collect()
+}
+
 /// The columns of the shards in order: the label, then the selected ones, or all that are neither
 /// ids nor dropped.
 fn written(spec: &Spec, names: &[String]) -> Vec<String> {
@@ -110,11 +124,18 @@ fn written(spec: &Spec, names: &[String]) -> Vec<String> {
     label.into_iter().chain(others).cloned().collect()
 }
 
-/// A problem for each name that the input does not have.
-fn missing(spec: &Spec, names: &[String]) -> Vec<Problem> {
+/// A problem for each name that the input, or its contract, does not have.
+fn missing(spec: &Spec, names: &[String], known: &[String]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (path, name) in named(spec) {
-        if names.iter().any(|known| known == name) {
+        if known.iter().any(|known| known == name) {
+            continue;
+        }
+        if names.iter().any(|new| new == name) {
+            let message = format!("`{}` is not in the contract", shorten(name));
+            let help = "a column that is new to the contract is not used: add it there";
+            let place = spec.places.of(&path);
+            problems.push(Problem::new(place, code::NO_SUCH_COLUMN, message).help(help));
             continue;
         }
         let message = format!("the input has no column `{}`", shorten(name));

@@ -30,6 +30,7 @@ mod schema;
 mod size;
 mod table;
 mod template;
+mod text_rules;
 mod tree;
 mod walk;
 

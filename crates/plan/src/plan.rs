@@ -130,7 +130,7 @@ pub struct Roles {
     /// Kept in the sidecar for `assemble`: the ids, then other source columns that
     /// `assemble.columns` names, each once.
     pub carried: Vec<String>,
-    /// Read and checked, but in neither.
+    /// In neither: read and checked, or new to the contract and read over.
     pub never_sent: Vec<String>,
 }
 

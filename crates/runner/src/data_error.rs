@@ -46,7 +46,9 @@ pub fn classify(error: &TabularError) -> RunError {
         TabularError::Header { .. }
         | TabularError::HeadersDiffer { .. }
         | TabularError::MissingColumns { .. }
-        | TabularError::RecordTooLong { .. } => RunError::new(ExitCode::Data, text),
+        | TabularError::NewColumns { .. }
+        | TabularError::RecordTooLong { .. }
+        | TabularError::RowTooLarge { .. } => RunError::new(ExitCode::Data, text),
         TabularError::Changed { .. } => RunError::new(ExitCode::Data, text)
             .with_help("wait until the input is complete, then start again with --fresh"),
         TabularError::OutputExists { .. } => {

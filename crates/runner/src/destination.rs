@@ -174,7 +174,9 @@ impl Destination {
 
 /// The name under which a run writes a file before it is whole.
 pub(crate) fn partial_name(name: &str, run: &str) -> String {
-    format!(".{name}.{run}.partial")
+    let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
+    let slash = if folder.is_empty() { "" } else { "/" };
+    format!("{folder}{slash}.{file}.{run}.partial")
 }
 
 /// Copies by a temporary name in the target's folder, synced before it is renamed.
@@ -255,7 +257,23 @@ fn remove(path: &Path) -> Result<(), RunError> {
     }
 }
 
+/// The files of a folder and of the folders in it (`train/part-00000.csv`); what is deeper counts by
+/// its folder's name.
 fn folder_names(path: &Path) -> Result<Vec<String>, RunError> {
+    let mut names = Vec::new();
+    for (name, is_folder) in entries(path)? {
+        if !is_folder {
+            names.push(name);
+            continue;
+        }
+        let inner = entries(&path.join(&name))?;
+        names.extend(inner.into_iter().map(|(file, _)| format!("{name}/{file}")));
+    }
+    Ok(names)
+}
+
+/// Names in a folder, and which are folders.
+fn entries(path: &Path) -> Result<Vec<(String, bool)>, RunError> {
     let entries = match std::fs::read_dir(path) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -263,7 +281,8 @@ fn folder_names(path: &Path) -> Result<Vec<String>, RunError> {
     };
     let name = |entry: std::io::Result<std::fs::DirEntry>| {
         let entry = entry.map_err(|e| RunError::io("list", path, e))?;
-        Ok(entry.file_name().to_string_lossy().into_owned())
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        Ok((entry.file_name().to_string_lossy().into_owned(), is_folder))
     };
     entries.map(name).collect()
 }
@@ -300,6 +319,15 @@ mod tests {
         names.sort();
         assert_eq!(names, ["claim", "part"]);
         assert!(!copy_if_absent(&source, &dir.path().join("out/part"), "r2").unwrap());
+        place.put_file("train/part", &source).await.unwrap();
+        assert!(
+            place
+                .names()
+                .await
+                .unwrap()
+                .contains(&"train/part".to_owned())
+        );
+        place.delete("train/part").await.unwrap();
         place.delete("part").await.unwrap();
         place.delete("part").await.unwrap();
         assert_eq!(place.names().await.unwrap(), ["claim"]);

@@ -91,6 +91,9 @@ pub enum Entry {
         rows_accepted: u64,
         /// Rows in the quarantine, by reason.
         quarantined: BTreeMap<String, u64>,
+        /// Rows left out because they have no label.
+        #[serde(default)]
+        unlabelled: u64,
     },
     /// A transform job is about to be created with this request.
     Launching {

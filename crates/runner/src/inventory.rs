@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use gristmill_cloud::{S3Uri, Store};
-use gristmill_tabular::{Compression, Input};
+use gristmill_tabular::{Input, Layout};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -231,39 +231,45 @@ pub(crate) fn hash_file(path: &Path) -> Result<String, RunError> {
 }
 
 /// Inputs that `tabular` can open, as often as it needs. An object is read only while its ETag
-/// stays what the inventory says.
+/// stays what the inventory says. Objects that a reader has to seek in are copied to `scratch`.
+///
+/// Blocks where the name of an object does not tell its format: its first bytes are read then.
 #[must_use]
-pub fn open(files: &[InputFile], store: Option<&Store>) -> Vec<Input> {
+pub fn open(
+    files: &[InputFile],
+    store: Option<&Store>,
+    layout: Option<Layout>,
+    scratch: &Path,
+) -> Vec<Input> {
     let runtime = tokio::runtime::Handle::current();
     files
         .iter()
-        .map(|file| open_one(file, store, &runtime))
+        .map(|file| open_one(file, store, layout, &runtime).with_scratch(scratch))
         .collect()
 }
 
-fn open_one(file: &InputFile, store: Option<&Store>, runtime: &tokio::runtime::Handle) -> Input {
-    let compression = Compression::from_name(&file.uri);
-    let open: gristmill_tabular::input::Opener = match (S3Uri::parse(&file.uri), store) {
-        (Ok(uri), Some(store)) if file.uri.starts_with("s3://") => {
-            let (store, runtime, etag) = (store.clone(), runtime.clone(), file.content.clone());
-            Arc::new(move || {
-                Ok(Box::new(store.open_read(
-                    &uri,
-                    Some(&etag),
-                    runtime.clone(),
-                )?))
-            })
-        }
-        _ => {
-            let path = PathBuf::from(&file.uri);
-            Arc::new(move || Ok(Box::new(File::open(&path)?)))
-        }
+fn open_one(
+    file: &InputFile,
+    store: Option<&Store>,
+    layout: Option<Layout>,
+    runtime: &tokio::runtime::Handle,
+) -> Input {
+    let remote = match (S3Uri::parse(&file.uri), store) {
+        (Ok(uri), Some(store)) if file.uri.starts_with("s3://") => Some((uri, store.clone())),
+        _ => None,
     };
-    Input {
-        name: file.uri.clone(),
-        compression,
-        open,
-    }
+    let Some((uri, store)) = remote else {
+        return match layout {
+            Some(layout) => Input::file_as(&file.uri, layout),
+            None => Input::file(&file.uri),
+        };
+    };
+    let (runtime, etag) = (runtime.clone(), file.content.clone());
+    let open: gristmill_tabular::input::Opener = Arc::new(move || {
+        let object = store.open_read(&uri, Some(&etag), runtime.clone())?;
+        Ok(Box::new(object))
+    });
+    Input::detect(&file.uri, layout, open)
 }
 
 /// What changed between two inventories, for people; `None` when nothing did.

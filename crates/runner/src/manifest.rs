@@ -68,10 +68,13 @@ pub fn listed_files(bytes: &[u8]) -> BTreeSet<String> {
     names.filter(|n| is_plain_name(n)).collect()
 }
 
-/// A name that cannot leave its folder.
+/// A name that cannot leave its folder: a file's, or a folder's and a file's in it.
 #[must_use]
 pub fn is_plain_name(name: &str) -> bool {
-    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0'])
+    let plain = |segment: &str| {
+        !segment.is_empty() && segment != "." && segment != ".." && !segment.contains(['\\', '\0'])
+    };
+    name.split('/').count() <= 2 && name.split('/').all(plain)
 }
 
 /// SHA-256 in hex.

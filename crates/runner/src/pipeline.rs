@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gristmill_plan::fingerprint::{self, Fingerprint};
-use gristmill_plan::spec::{OnEmpty, PublishMode};
+use gristmill_plan::spec::{OnEmpty, PublishMode, SourceFormat};
 use gristmill_plan::{Inventory, Plan, Spec};
-use gristmill_tabular::Input;
+use gristmill_tabular::{Input, Layout};
 
 use crate::entry::Entry;
 use crate::error::RunError;
@@ -55,6 +55,8 @@ pub(crate) async fn run(
             .as_ref()
             .map(gristmill_cloud::Cloud::store)
             .as_ref(),
+        layout_of(spec),
+        session.folder.root(),
     );
     let Some(ready) = look(session, request, &files, inputs).await? else {
         return no_header(session, result, &files);
@@ -72,6 +74,9 @@ pub(crate) async fn run(
     }
     if rows.source == rows.quarantined {
         return Err(all_bad(rows.source));
+    }
+    if rows.published == 0 && rows.unlabelled > 0 {
+        return Err(no_labels(session, rows.unlabelled));
     }
     let seconds = publish::run(session, &target, mode_of(spec, request)).await?;
     result.stages.insert("publish".into(), seconds);
@@ -100,6 +105,25 @@ fn all_bad(rows: u64) -> RunError {
         format!("all {rows} rows of the input are bad; nothing was published"),
     )
     .with_help("the quarantine file of the run has each with its place and reason")
+}
+
+fn no_labels(session: &Session, rows: u64) -> RunError {
+    let label = session.spec.prepare.label.as_ref();
+    let column = label.map_or("", |l| l.column.as_str());
+    RunError::new(
+        ExitCode::Data,
+        format!("none of {rows} rows has a label: {column:?} is null in all of them; nothing was published"),
+    )
+    .with_help("check prepare.label.column and the null tokens")
+}
+
+/// What the pipeline says of its inputs' layout.
+pub(crate) fn layout_of(spec: &Spec) -> Option<Layout> {
+    spec.source.format.map(|format| match format {
+        SourceFormat::Csv => Layout::Csv,
+        SourceFormat::Jsonl => Layout::JsonLines,
+        SourceFormat::Parquet => Layout::Parquet,
+    })
 }
 
 /// Without even a header, one file is an empty input; among others it is a mistake.
@@ -186,10 +210,7 @@ pub(crate) fn draft(
     inventory: &Inventory,
     inputs: &[Input],
 ) -> Result<Option<(Plan, gristmill_tabular::Dialect)>, RunError> {
-    let beginning = sample::read(inputs)?;
-    let dialect = sample::dialect(spec, &beginning);
-    let name = inputs.first().map(|i| i.name.clone()).unwrap_or_default();
-    let Some(sample) = sample::look(spec, dialect, &name, &beginning)? else {
+    let Some((sample, dialect)) = sample::look(spec, inputs)? else {
         return Ok(None);
     };
     Ok(Some((
@@ -365,7 +386,7 @@ async fn finish(
     result: &mut RunResult,
 ) -> Result<(), RunError> {
     let (rows, quarantine) = session.state(counts);
-    if rows.source != rows.quarantined + rows.published
+    if rows.source != rows.quarantined + rows.unlabelled + rows.published
         || (rows.scored != rows.published && session.spec.transform.is_some())
     {
         return Err(RunError::bug(format!("the counts do not agree: {rows:?}")));
@@ -413,6 +434,7 @@ fn counts(state: &RunState) -> (RowCounts, std::collections::BTreeMap<String, u6
     let rows = RowCounts {
         source: state.sealed.as_ref().map_or(0, |s| s.rows_source),
         quarantined: quarantine.values().sum(),
+        unlabelled: state.sealed.as_ref().map_or(0, |s| s.unlabelled),
         scored: scored_rows(state),
         published,
     };

@@ -41,7 +41,12 @@ pub async fn preview(request: &RunRequest) -> Result<Plan, RunError> {
             "nothing matches source.uri",
         ));
     }
-    let inputs = inventory::open(&files, store.as_ref());
+    let inputs = inventory::open(
+        &files,
+        store.as_ref(),
+        pipeline::layout_of(&spec),
+        &std::env::temp_dir(),
+    );
     let planned = pipeline::plan_inventory(&files, request.limit_rows);
     let drafted = blocking(move || pipeline::draft(&spec, &planned, &inputs)).await?;
     drafted.map(|(plan, _)| plan).ok_or_else(|| {

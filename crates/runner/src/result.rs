@@ -24,7 +24,8 @@ pub struct RunResult {
     pub run_key: String,
     /// The run.
     pub run_id: String,
-    /// Row counts. `source = quarantined + scored` and `scored = published`, or the run failed.
+    /// Row counts. `source = quarantined + unlabelled + published`, and with a transform
+    /// `scored = published`, or the run failed.
     pub rows: RowCounts,
     /// What was published, if anything was.
     pub output: Option<Output>,
@@ -49,10 +50,17 @@ pub struct RowCounts {
     pub source: u64,
     /// Rows set aside as bad.
     pub quarantined: u64,
+    /// Rows left out because they have no label; only with `prepare.label`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unlabelled: u64,
     /// Rows that the model answered.
     pub scored: u64,
     /// Rows at the destination.
     pub published: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// What was published.

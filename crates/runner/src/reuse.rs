@@ -77,7 +77,12 @@ async fn check_same_stages(
     if published.is_some_and(|p| p.uri != target.to_string()) {
         return Err(edited(session, "the destination differs"));
     }
-    let inputs = inventory::open(files, session.cloud.as_ref().map(|c| c.store()).as_ref());
+    let inputs = inventory::open(
+        files,
+        session.cloud.as_ref().map(|c| c.store()).as_ref(),
+        pipeline::layout_of(&session.spec),
+        session.folder.root(),
+    );
     let ready = pipeline::look(session, request, files, inputs).await?;
     let (Some(ready), Some(before)) = (ready, assembled) else {
         return Ok(());

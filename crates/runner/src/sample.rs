@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gristmill_plan::Spec;
 use gristmill_plan::plan::Sample;
 use gristmill_tabular::{
-    Compression, Dialect, Input, OnBadRow, ScanOptions, TabularError, decompress, scan,
-    sniff_dialect,
+    Compression, Dialect, Format, Input, Layout, OnBadRow, ScanOptions, TabularError, decompress,
+    parquet_rows, scan, sniff_dialect,
 };
 
 use crate::error::RunError;
@@ -18,26 +18,38 @@ use crate::stages::source;
 /// How much of the first input is looked at, decompressed.
 pub const SAMPLE_BYTES: u64 = 1 << 20;
 
+/// How many rows of Parquet are looked at.
+const SAMPLE_ROWS: u64 = 1000;
+
 /// The beginning of the first input.
 #[derive(Debug, Clone)]
-pub struct Beginning {
+struct Beginning {
     /// Decompressed bytes, cut at a line end unless they are all there is.
     text: Vec<u8>,
     /// How many stored bytes they were read from.
     stored: u64,
 }
 
-/// Reads the beginning of the first input.
+/// A look at the first input: columns, dialect, and rows and bytes for the plan's estimates; `None`
+/// when there is not even a header. Bad rows are counted like others here: the passes over everything
+/// deal with them.
 ///
 /// # Errors
-/// When it cannot be opened or decompressed.
-pub fn read(inputs: &[Input]) -> Result<Beginning, RunError> {
+/// When it cannot be read, or not even a header can.
+pub fn look(spec: &Spec, inputs: &[Input]) -> Result<Option<(Sample, Dialect)>, RunError> {
     let Some(first) = inputs.first() else {
-        return Ok(Beginning {
-            text: Vec::new(),
-            stored: 0,
-        });
+        return Ok(None);
     };
+    if first.layout == Layout::Parquet {
+        return look_at_columns(spec, first).map(Some);
+    }
+    let beginning = read(first)?;
+    let dialect = dialect(spec, &beginning);
+    Ok(look_at_text(spec, dialect, first, &beginning)?.map(|sample| (sample, dialect)))
+}
+
+/// Reads the beginning of a text.
+fn read(first: &Input) -> Result<Beginning, RunError> {
     let failed = |action| {
         move |source| {
             RunError::from(TabularError::Io {
@@ -84,8 +96,7 @@ impl Read for Counted {
 
 /// The dialect: what the pipeline says, completed by what the data shows. A header is assumed
 /// unless the pipeline says that there is none, since a guess could turn a row into names.
-#[must_use]
-pub fn dialect(spec: &Spec, beginning: &Beginning) -> Dialect {
+fn dialect(spec: &Spec, beginning: &Beginning) -> Dialect {
     let guess = sniff_dialect(&beginning.text).dialect;
     let hints = spec.source.dialect;
     Dialect {
@@ -97,45 +108,66 @@ pub fn dialect(spec: &Spec, beginning: &Beginning) -> Dialect {
     }
 }
 
-/// Columns, rows and bytes of the beginning, for the plan's estimates; `None` when there is not
-/// even a header. Bad rows are counted like others here: the passes over everything deal with them.
-///
-/// # Errors
-/// When not even a header can be read.
-pub fn look(
-    spec: &Spec,
-    dialect: Dialect,
-    name: &str,
-    beginning: &Beginning,
-) -> Result<Option<Sample>, RunError> {
-    let text: Arc<[u8]> = beginning.text.clone().into();
-    let input = Input {
-        name: name.to_owned(),
-        compression: Compression::None,
-        open: Arc::new(move || Ok(Box::new(Cursor::new(Arc::clone(&text))))),
-    };
-    let options = ScanOptions {
+/// Reading goes on past bad rows here.
+fn lenient(spec: &Spec, dialect: Dialect, limit_rows: Option<u64>) -> ScanOptions {
+    ScanOptions {
         on_bad_row: OnBadRow::Quarantine {
             max_ratio: None,
             max_rows: None,
         },
-        ..source::options(spec, dialect, 1, None)
+        ..source::options(spec, dialect, 1, limit_rows)
+    }
+}
+
+fn look_at_text(
+    spec: &Spec,
+    dialect: Dialect,
+    first: &Input,
+    beginning: &Beginning,
+) -> Result<Option<Sample>, RunError> {
+    let text: Arc<[u8]> = beginning.text.clone().into();
+    let open = move || -> std::io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(Cursor::new(Arc::clone(&text))))
     };
-    let found = match scan(&[input], &options, &()) {
+    let format = Format::text(first.layout, Compression::None);
+    let input = Input::new(&first.name, format, Arc::new(open));
+    let found = match scan(&[input], &lenient(spec, dialect, None), &()) {
         Err(TabularError::Empty { .. }) => return Ok(None),
         other => other?,
     };
     Ok(Some(Sample {
         columns: found.header,
-        dialect: gristmill_plan::spec::Dialect {
-            delimiter: dialect.delimiter,
-            quote: dialect.quote,
-            escape: dialect.escape,
-            comment: dialect.comment,
-            header: dialect.header,
-        },
+        dialect: in_plan(dialect),
         rows: found.rows_source,
         bytes: beginning.text.len() as u64,
         stored_bytes: beginning.stored,
     }))
+}
+
+/// Parquet says how many rows it has; how long they are as text, the first ones show.
+fn look_at_columns(spec: &Spec, first: &Input) -> Result<(Sample, Dialect), RunError> {
+    let dialect = Dialect::default();
+    let options = lenient(spec, dialect, Some(SAMPLE_ROWS));
+    let found = scan(std::slice::from_ref(first), &options, &())?;
+    let rows = parquet_rows(first)?;
+    let bytes = u128::from(found.bytes) * u128::from(rows) / u128::from(found.rows_source.max(1));
+    let stored = first.stored_bytes()?;
+    let sample = Sample {
+        columns: found.header,
+        dialect: in_plan(dialect),
+        rows,
+        bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+        stored_bytes: stored,
+    };
+    Ok((sample, dialect))
+}
+
+fn in_plan(dialect: Dialect) -> gristmill_plan::spec::Dialect {
+    gristmill_plan::spec::Dialect {
+        delimiter: dialect.delimiter,
+        quote: dialect.quote,
+        escape: dialect.escape,
+        comment: dialect.comment,
+        header: dialect.header,
+    }
 }

@@ -97,6 +97,8 @@ pub struct Sealed {
     pub rows_accepted: u64,
     /// Quarantined rows by reason.
     pub quarantined: BTreeMap<String, u64>,
+    /// Rows left out because they have no label.
+    pub unlabelled: u64,
 }
 
 /// A transform job that was announced.
@@ -298,6 +300,7 @@ impl RunState {
                 rows_source,
                 rows_accepted,
                 quarantined,
+                unlabelled,
                 ..
             } => {
                 self.sealed = Some(Sealed {
@@ -305,6 +308,7 @@ impl RunState {
                     rows_source: *rows_source,
                     rows_accepted: *rows_accepted,
                     quarantined: quarantined.clone(),
+                    unlabelled: *unlabelled,
                 });
             }
             other => self.apply_answers(other),

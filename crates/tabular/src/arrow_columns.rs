@@ -6,10 +6,12 @@ use arrow_array::builder::BooleanBufferBuilder;
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType,
 };
-use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray, StringArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, StringArray, UInt32Array};
 use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{Field, FieldRef, Fields};
 
 use crate::bad_rows::BadReason;
+use crate::blocks::Block;
 use crate::dialect::Dialect;
 use crate::error::TabularError;
 use crate::instants;
@@ -26,6 +28,8 @@ pub(crate) struct Rule {
     /// First bytes of null tokens: most cells are no token at a glance.
     token_starts: Box<[bool; 256]>,
     limited: bool,
+    /// The column as the source has it, if it has types and they are to stay.
+    native: Option<FieldRef>,
 }
 
 impl Rule {
@@ -53,6 +57,22 @@ impl Rule {
             column,
             token_starts,
             limited,
+            native: None,
+        }
+    }
+
+    /// The same rule with the source's own type, if it has one: its arrays are then taken as they
+    /// are.
+    pub(crate) fn with_native(mut self, fields: Option<&Fields>) -> Self {
+        self.native = fields.and_then(|fields| fields.get(self.index)).cloned();
+        self
+    }
+
+    /// The Arrow field of the arrays that this rule gives.
+    pub(crate) fn field(&self) -> Field {
+        match &self.native {
+            Some(field) => field.as_ref().clone().with_name(&self.column.name),
+            None => self.column.to_arrow(),
         }
     }
 
@@ -111,7 +131,7 @@ struct Violation {
 #[derive(Clone, Copy)]
 pub(crate) struct Cells<'a> {
     pub(crate) rows: &'a Rows,
-    pub(crate) block: &'a [u8],
+    pub(crate) block: &'a Block,
     pub(crate) width: usize,
     pub(crate) dialect: &'a Dialect,
 }
@@ -128,6 +148,9 @@ type Refused = Vec<(usize, BadRecord)>;
 
 /// The column as an array of its type. Refused cells are null in it, and listed.
 pub(crate) fn array(rule: &Rule, cells: Cells<'_>) -> Result<(ArrayRef, Refused), TabularError> {
+    if let (Some(_), Some(batch)) = (&rule.native, &cells.block.batch) {
+        return Ok((kept(batch.column(rule.index), cells.rows)?, Vec::new()));
+    }
     let rows = cells.rows.records.len();
     let array: (ArrayRef, Refused) = match rule.column.column_type {
         ColumnType::Int64 => {
@@ -164,6 +187,16 @@ pub(crate) fn array(rule: &Rule, cells: Cells<'_>) -> Result<(ArrayRef, Refused)
         }
     };
     Ok(array)
+}
+
+/// The rows of a typed column that are still there.
+fn kept(column: &ArrayRef, rows: &Rows) -> Result<ArrayRef, TabularError> {
+    if rows.records.len() == column.len() {
+        return Ok(Arc::clone(column));
+    }
+    let places = UInt32Array::from_iter_values(rows.records.iter().map(|r| r.index));
+    arrow_select::take::take(column, &places, None)
+        .map_err(|e| TabularError::Internal(format!("rows of a column: {e}")))
 }
 
 /// Rows that a column refuses; nothing is built.
@@ -217,6 +250,7 @@ fn numbers<T: ArrowPrimitiveType>(
 fn fill(sink: &mut impl Sink, rule: &Rule, cells: Cells<'_>) -> Refused {
     let mut refused = Vec::new();
     let mut scratch = Vec::new();
+    let block = cells.block.text();
     let spans = cells
         .rows
         .spans
@@ -224,7 +258,7 @@ fn fill(sink: &mut impl Sink, rule: &Rule, cells: Cells<'_>) -> Refused {
         .skip(rule.index)
         .step_by(cells.width);
     for (row, span) in spans.enumerate() {
-        let mut text = span.bytes(cells.block);
+        let mut text = span.bytes(block);
         if span.is_escaped() {
             scratch.clear();
             unescape(text, cells.dialect, &mut scratch);

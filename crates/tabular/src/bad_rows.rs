@@ -16,6 +16,8 @@ pub enum BadReason {
     Quote,
     /// Not UTF-8.
     Encoding,
+    /// A line that is no JSON object.
+    Json,
     /// A cell that is not of its column's type.
     Type,
     /// A null where the contract allows none.
@@ -37,6 +39,7 @@ impl BadReason {
             Self::Ragged => "ragged",
             Self::Quote => "quote",
             Self::Encoding => "encoding",
+            Self::Json => "json",
             Self::Type => "type",
             Self::Null => "null",
             Self::Range => "range",
@@ -58,7 +61,8 @@ impl fmt::Display for BadReason {
 pub struct BadRow {
     /// The input's name.
     pub file: String,
-    /// The line where the row starts, from 1; for an unclosed quote, the line of that quote.
+    /// The line where the row starts, from 1; for an unclosed quote, the line of that quote. 0 where
+    /// the input has no lines (Parquet), which has no byte then either.
     pub line: u64,
     /// The data record in its file, from 1; the header, comments and empty lines are not counted.
     pub record: u64,
@@ -78,11 +82,15 @@ pub struct BadRow {
 
 impl fmt::Display for BadRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}: record {} (byte {})",
-            self.file, self.line, self.record, self.byte
-        )?;
+        if self.line == 0 {
+            write!(f, "{}: record {}", self.file, self.record)?;
+        } else {
+            write!(
+                f,
+                "{}:{}: record {} (byte {})",
+                self.file, self.line, self.record, self.byte
+            )?;
+        }
         if let Some(column) = &self.column {
             write!(f, ", column {column:?}")?;
         }
@@ -99,9 +107,10 @@ impl BadRow {
     pub fn write_json_line(&self, w: &mut dyn Write) -> io::Result<()> {
         let mut object = Map::new();
         object.insert("file".into(), self.file.clone().into());
-        object.insert("line".into(), self.line.into());
+        let in_text = |number: u64| (self.line > 0).then_some(number);
+        object.insert("line".into(), in_text(self.line).into());
         object.insert("record".into(), self.record.into());
-        object.insert("byte".into(), self.byte.into());
+        object.insert("byte".into(), in_text(self.byte).into());
         object.insert(
             "column".into(),
             self.column.clone().map_or(Value::Null, Value::String),

@@ -8,10 +8,14 @@ use std::collections::VecDeque;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_array::RecordBatch;
+
 use crate::dialect::Dialect;
 use crate::error::TabularError;
+use crate::format::Layout;
 use crate::header::{self, Header};
 use crate::input::{Input, read_full};
+use crate::json_rows;
 use crate::parser::{ParseLimits, parse};
 use crate::records::MAX_BLOCK;
 
@@ -28,15 +32,68 @@ pub(crate) struct Block {
     pub(crate) start: usize,
     /// Line ends in the prefix.
     pub(crate) prefix_lines: u64,
+    /// The rows, where the source holds typed columns; the text is then made of them.
+    pub(crate) batch: Option<RecordBatch>,
     buffer: Vec<u8>,
     len: usize,
+    /// Bytes of the text that were read; what follows them was decoded.
+    read: usize,
 }
 
 impl Block {
+    /// A block of typed rows, whose text is still to be made.
+    pub(crate) fn of_batch(file: usize, first: bool, batch: RecordBatch) -> Self {
+        Self {
+            file,
+            first,
+            byte: 0,
+            start: 0,
+            prefix_lines: 0,
+            batch: Some(batch),
+            buffer: Vec::new(),
+            len: 0,
+            read: 0,
+        }
+    }
+
+    /// A block of this text, on its own.
+    #[cfg(test)]
+    pub(crate) fn of_text(text: Vec<u8>) -> Self {
+        let empty =
+            arrow_array::RecordBatch::new_empty(std::sync::Arc::new(arrow_schema::Schema::empty()));
+        let mut block = Self::of_batch(0, true, empty);
+        block.batch = None;
+        block.set_text(text);
+        block
+    }
+
     /// The whole text, prefix included; records start at [`Block::start`].
     #[inline]
     pub(crate) fn text(&self) -> &[u8] {
         &self.buffer[..self.len]
+    }
+
+    /// The part of the text that was read as it is.
+    pub(crate) fn text_read(&self) -> &[u8] {
+        &self.buffer[..self.read]
+    }
+
+    /// Bytes of the source's text.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.read as u64
+    }
+
+    /// The text is this one.
+    pub(crate) fn set_text(&mut self, text: Vec<u8>) {
+        (self.len, self.read) = (text.len(), text.len());
+        self.buffer = text;
+    }
+
+    /// Appends decoded text behind what was read.
+    pub(crate) fn append(&mut self, decoded: &[u8]) {
+        self.buffer.truncate(self.len);
+        self.buffer.extend_from_slice(decoded);
+        self.len = self.buffer.len();
     }
 }
 
@@ -64,7 +121,11 @@ impl Pool {
 /// How inputs are cut.
 #[derive(Debug, Clone)]
 pub(crate) struct Cutting {
+    /// How the text is laid out: CSV or JSON Lines.
+    pub(crate) layout: Layout,
     pub(crate) dialect: Dialect,
+    /// The columns, where the text does not begin with their names.
+    pub(crate) names: Option<Vec<String>>,
     /// The usual size of a block.
     pub(crate) block_bytes: usize,
     /// The longest record.
@@ -121,7 +182,7 @@ impl Blocks {
         let first = blocks.read()?;
         blocks.ready.extend(first);
         // Without headers, an empty file tells nothing: look on until one has a record.
-        while blocks.header.names.is_empty() {
+        while blocks.header.names.is_empty() && cutting.names.is_none() {
             match blocks.advance()? {
                 Some(block) => blocks.ready.push_back(block),
                 None => {
@@ -188,6 +249,7 @@ impl Blocks {
         if let Some(left) = self.rows_left {
             self.limit(&mut block, left);
         }
+        block.read = block.len;
         let empty = block.len == 0 && !block.first;
         self.current = Some(current);
         Ok(Some(block).filter(|_| !empty))
@@ -233,8 +295,10 @@ impl Blocks {
             byte: current.byte,
             start: 0,
             prefix_lines: 0,
+            batch: None,
             buffer: self.pool.take(self.cutting.block_bytes),
             len: 0,
+            read: 0,
         }
     }
 
@@ -249,7 +313,11 @@ impl Blocks {
             return Ok(true);
         }
         let text = &block.buffer[block.start..block.len];
-        match last_record_end(text, &self.cutting.dialect) {
+        let end = match self.cutting.layout {
+            Layout::JsonLines => memchr::memrchr(b'\n', text).map(|at| at + 1),
+            Layout::Csv | Layout::Parquet => last_record_end(text, &self.cutting.dialect),
+        };
+        match end {
             Some(end) => {
                 let end = block.start + end;
                 current
@@ -269,6 +337,11 @@ impl Blocks {
     fn take_header(&mut self, block: &mut Block, all: bool) -> Result<bool, TabularError> {
         let name = &self.inputs[self.file].name;
         let text = &block.buffer[..block.len];
+        if let Some(names) = &self.cutting.names {
+            self.header.names.clone_from(names);
+            block.start = header::mark(text);
+            return Ok(true);
+        }
         let Some(found) = header::read(
             text,
             all,
@@ -293,6 +366,12 @@ impl Blocks {
     fn limit(&mut self, block: &mut Block, left: u64) {
         if left == 0 {
             block.len = block.start;
+            return;
+        }
+        if self.cutting.layout == Layout::JsonLines {
+            let (len, records) = json_rows::first_records(block.text(), block.start, left);
+            block.len = len;
+            self.rows_left = Some(left - records);
             return;
         }
         let limits = ParseLimits {
@@ -369,16 +448,15 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
     use super::*;
-    use crate::compression::Compression;
+    use crate::format::Format;
     use proptest::prelude::*;
 
     fn input(text: &[u8]) -> Input {
         let text = text.to_vec();
-        Input {
-            name: "a.csv".to_owned(),
-            compression: Compression::None,
-            open: Arc::new(move || Ok(Box::new(std::io::Cursor::new(text.clone())))),
-        }
+        let open = move || -> std::io::Result<Box<dyn Read + Send>> {
+            Ok(Box::new(std::io::Cursor::new(text.clone())))
+        };
+        Input::new("a.csv", Format::CSV, Arc::new(open))
     }
 
     /// Where records are, in the file: first byte, end, line; good and bad alike.
@@ -419,6 +497,8 @@ mod tests {
 
     fn cutting(dialect: Dialect, block_bytes: usize) -> Cutting {
         Cutting {
+            layout: Layout::Csv,
+            names: None,
             dialect,
             block_bytes,
             max_record: 1 << 20,

@@ -1,4 +1,5 @@
-//! CSV to CSV in another wrapper, to canonical CSV, or to Parquet.
+//! From any format to any other: the same bytes in another wrapper, canonical text, or Parquet; with a
+//! label and a split, a training set.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -8,17 +9,20 @@ use serde::Serialize;
 
 use crate::assemble::Part;
 use crate::bad_rows::BadReason;
-use crate::convert_csv::{to_csv, verbatim};
 use crate::convert_parquet::to_parquet;
 use crate::convert_parts::Outputs;
+use crate::convert_text::{to_text, verbatim};
 use crate::error::TabularError;
 use crate::format::{Format, Layout};
 use crate::input::Input;
+use crate::label::Label;
+use crate::parquet_copy::copy_columns;
 use crate::parquet_writer::ParquetCompression;
 use crate::progress::Progress;
 use crate::rows::Refusals;
-use crate::scan::{ScanOptions, places};
+use crate::scan::{ScanOptions, Typing};
 use crate::schema::Schema;
+use crate::split::Split;
 
 /// Where to write it.
 pub enum Target {
@@ -64,6 +68,10 @@ pub struct ConvertJob {
     pub drop: Vec<String>,
     /// New names, by old ones.
     pub rename: BTreeMap<String, String>,
+    /// Which column is written first, as numbers.
+    pub label: Option<Label>,
+    /// Rows to parts, each a folder of its own in the output's.
+    pub split: Option<Split>,
     /// Rows of a part, at most.
     pub max_rows: Option<u64>,
     /// Bytes of a part before compression, its header counted, at most; CSV only.
@@ -91,6 +99,8 @@ impl ConvertJob {
             select: None,
             drop: Vec::new(),
             rename: BTreeMap::new(),
+            label: None,
+            split: None,
             max_rows: None,
             max_bytes: None,
             row_group_rows: None,
@@ -107,6 +117,12 @@ impl ConvertJob {
         if self.to.layout == Layout::Parquet && self.max_bytes.is_some() {
             return refuse("max_bytes does not limit Parquet parts: use max_rows");
         }
+        if let Some(split) = &self.split {
+            split.check()?;
+            if !matches!(self.output, Target::Folder(_)) {
+                return refuse("a split writes a folder for each part: name a folder as output");
+            }
+        }
         let cut = self.max_rows.is_some() || self.max_bytes.is_some();
         if cut && !matches!(self.output, Target::Folder(_)) {
             return refuse(
@@ -116,16 +132,35 @@ impl ConvertJob {
         Ok(())
     }
 
+    /// Whether all columns go on as they are, none but left out or renamed.
+    fn keeps_rows(&self) -> bool {
+        self.label.is_none() && self.split.is_none()
+    }
+
     /// Whether the text stays as it is, byte for byte, but for bad rows taken out.
     fn is_verbatim(&self) -> bool {
-        self.inputs.len() == 1
+        let [input] = self.inputs.as_slice() else {
+            return false;
+        };
+        // Of the text layouts only CSV has a header.
+        let same_header =
+            input.layout == Layout::JsonLines || self.output_header == self.options.dialect.header;
+        input.layout == self.to.layout
+            && same_header
+            && self.keeps_rows()
             && !self.canonical
             && self.select.is_none()
             && self.drop.is_empty()
             && self.rename.is_empty()
             && self.max_rows.is_none()
             && self.max_bytes.is_none()
-            && self.output_header == self.options.dialect.header
+    }
+
+    /// Whether Parquet's own columns can be copied, types and all.
+    fn copies_columns(&self) -> bool {
+        self.inputs.iter().all(|i| i.layout == Layout::Parquet)
+            && self.keeps_rows()
+            && self.options.typing == Typing::Infer
     }
 }
 
@@ -136,12 +171,17 @@ pub struct Converted {
     pub rows_source: u64,
     /// Rows written.
     pub rows: u64,
+    /// Rows left out because they have no label. Source rows are these, the bad ones and those
+    /// written.
+    pub unlabelled: u64,
     /// Bad rows by reason.
     pub quarantined: BTreeMap<BadReason, u64>,
-    /// The files in row order; none for a stream.
+    /// The files in row order, of a split part by part; none for a stream.
     pub files: Vec<Part>,
-    /// The columns written, under their new names; none for CSV, whose cells have no types.
+    /// The columns written, under their new names; none for text, whose cells have no types.
     pub schema: Option<Schema>,
+    /// Rows of each part of a split, in its order; empty without one.
+    pub split: Vec<(String, u64)>,
 }
 
 /// Converts. Memory: about four blocks a thread, and for Parquet the row groups under way. Where the
@@ -153,71 +193,40 @@ pub struct Converted {
 pub fn convert(mut job: ConvertJob, progress: &dyn Progress) -> Result<Converted, TabularError> {
     job.check()?;
     let target = std::mem::replace(&mut job.output, Target::Folder(PathBuf::new()));
-    let outputs = Outputs::new(target, job.to, job.overwrite)?;
+    let outputs = Outputs::new(target, &job)?;
     let mut refusals = Refusals::new(job.options.on_bad_row);
     if let Some(path) = &job.bad_rows {
         refusals = refusals.keep_in(path)?;
     }
     let written = match job.to.layout {
+        Layout::Parquet if job.copies_columns() => {
+            copy_columns(&job, outputs, &mut refusals, progress)
+        }
         Layout::Parquet => to_parquet(&job, outputs, &mut refusals, progress),
         _ if job.is_verbatim() => verbatim(&job, outputs, &mut refusals, progress),
-        _ => to_csv(&job, outputs, &mut refusals, progress),
+        _ => to_text(&job, outputs, &mut refusals, progress),
     };
     refusals.keep()?;
-    let (rows, files, schema) = written?;
+    let written = written?;
     Ok(Converted {
         rows_source: refusals.total,
-        rows,
+        rows: written.rows,
+        unlabelled: written.unlabelled,
         quarantined: refusals.counts,
-        files,
-        schema,
+        files: written.files,
+        schema: written.schema,
+        split: written.split,
     })
 }
 
-/// Rows, parts, and the schema where there are types.
-pub(crate) type Written = (u64, Vec<Part>, Option<Schema>);
-
-/// Columns to write: their place in the header and their name in the output.
-pub(crate) fn columns(
-    job: &ConvertJob,
-    names: &[String],
-) -> Result<Vec<(usize, String)>, TabularError> {
-    let file = &job.inputs[0].name;
-    let asked = job
-        .drop
-        .iter()
-        .chain(job.rename.keys())
-        .map(String::as_str)
-        .collect::<Vec<_>>();
-    places(&asked, names, file)?;
-    let wanted: Vec<&str> = match &job.select {
-        Some(select) => select.iter().map(String::as_str).collect(),
-        None => names.iter().map(String::as_str).collect(),
-    };
-    let kept: Vec<&str> = wanted
-        .into_iter()
-        .filter(|n| !job.drop.iter().any(|d| d == n))
-        .collect();
-    if kept.is_empty() {
-        return Err(TabularError::Options(
-            "no column is left to write: select more or drop fewer".into(),
-        ));
-    }
-    let renamed = |name: &&str| {
-        job.rename
-            .get(*name)
-            .map_or((*name).to_owned(), Clone::clone)
-    };
-    let columns: Vec<(usize, String)> = places(&kept, names, file)?
-        .into_iter()
-        .zip(kept.iter().map(renamed))
-        .collect();
-    for (i, (_, name)) in columns.iter().enumerate() {
-        if columns[..i].iter().any(|(_, other)| other == name) {
-            return Err(TabularError::Options(format!(
-                "two columns of the output would be named {name:?}"
-            )));
-        }
-    }
-    Ok(columns)
+/// What a conversion wrote.
+pub(crate) struct Written {
+    pub(crate) rows: u64,
+    /// Rows left out because they have no label.
+    pub(crate) unlabelled: u64,
+    pub(crate) files: Vec<Part>,
+    /// The columns, where they have types.
+    pub(crate) schema: Option<Schema>,
+    /// Rows of each part of a split.
+    pub(crate) split: Vec<(String, u64)>,
 }

@@ -1,24 +1,28 @@
-//! CSV to Parquet: types first, from the whole input or a contract, then rows.
+//! To Parquet: types first, from the whole input or a contract, then rows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array,
+};
 use arrow_schema::SchemaRef;
 
+use crate::arrangement::{Arranged, Arrangement, From, OutputColumn};
 use crate::arrow_columns::{Cells, Rule, array};
-use crate::assemble::Part;
 use crate::blocks::Block;
-use crate::convert::{ConvertJob, Written, columns};
-use crate::convert_parts::{OpenPart, Outputs};
+use crate::convert::{ConvertJob, Written};
+use crate::convert_parts::{OpenPart, Outputs, finish_all, split_rows};
 use crate::dialect::Dialect;
 use crate::error::TabularError;
+use crate::format::Layout;
 use crate::parquet_writer::{DEFAULT_ROW_GROUP_ROWS, ParquetOptions, ParquetSink};
 use crate::progress::Progress;
-use crate::records::Rows;
+use crate::records::{BadRecord, Rows};
 use crate::rows::{Pass, Refusals};
-use crate::scan::{Typing, hold_to, scan, text_schema};
-use crate::schema::Schema;
+use crate::scan::{ScanOptions, Typing, hold_to, own_schema, scan, text_schema};
+use crate::schema::{Column, ColumnType, Schema};
+use crate::values;
 
 /// Writes each row as typed columns.
 pub(crate) fn to_parquet(
@@ -27,32 +31,28 @@ pub(crate) fn to_parquet(
     refusals: &mut Refusals,
     progress: &dyn Progress,
 ) -> Result<Written, TabularError> {
-    let (schema, expected) = schema_of(job, progress)?;
-    let pass = Pass::open(&job.inputs, &job.options)?;
-    let names = pass.names().to_vec();
-    let (width, dialect, file) = (names.len(), job.options.dialect, &job.inputs[0].name);
-    let contract = job.options.contract_rules(&names, file)?;
-    let mut written = Schema::default();
-    let mut rules = Vec::new();
-    for (index, name) in columns_of(job, &names, &schema)? {
-        let at = schema.index_of(&names[index]);
-        let column = at.map(|i| schema.columns[i].clone());
-        let column =
-            column.ok_or_else(|| TabularError::Internal(format!("column {name:?} has no type")))?;
-        written.columns.push(crate::schema::Column {
-            name,
-            ..column.clone()
-        });
-        rules.push(Rule::new(index, column, &job.options.null_tokens));
-    }
-    let arrow = written.to_arrow();
-    let mut parts = ParquetParts::new(job, outputs, Arc::clone(&arrow))?;
+    let (schema, options, expected) = schema_of(job, progress)?;
+    let pass = Pass::open(&job.inputs, &options)?;
+    let arrangement = Arrangement::new(job, &pass)?;
+    let typed = TypedRows::new(job, &pass, &arrangement, &schema)?;
+    let parts = outputs.split(job.split.as_ref())?.into_iter();
+    let pool = pool_of(job)?;
+    let mut parts: Vec<ParquetParts> = parts
+        .map(|outputs| ParquetParts::new(job, outputs, Arc::clone(&typed.arrow), pool.clone()))
+        .collect();
+    let count = parts.len();
     let build = |block: &Block, rows: &mut Rows| {
-        hold_to(&contract, rows, block.text(), width, &dialect);
-        batch(&rules, rows, block.text(), width, &dialect, &arrow)
+        hold_to(&typed.contract, rows, block, typed.width, &typed.dialect);
+        typed.build(block, rows, &arrangement, count)
     };
+    let mut unlabelled = 0;
     pass.run(refusals, progress, build, |taken| {
-        parts.write(&taken.value?)
+        let built = taken.value?;
+        unlabelled += built.unlabelled;
+        for (part, batch) in parts.iter_mut().zip(&built.parts) {
+            part.write(batch)?;
+        }
+        Ok(())
     })?;
     refusals.finish()?;
     if let Some(expected) = expected.filter(|e| *e != refusals.total) {
@@ -61,132 +61,297 @@ pub(crate) fn to_parquet(
             found: refusals.total,
         });
     }
-    Ok((parts.rows, parts.finish()?, Some(written)))
+    let rows = parts.iter().map(|part| part.rows).sum();
+    let split = split_rows(job.split.as_ref(), parts.iter().map(|part| part.rows));
+    let closed: Result<Vec<Outputs>, TabularError> =
+        parts.into_iter().map(ParquetParts::close).collect();
+    Ok(Written {
+        rows,
+        unlabelled,
+        files: finish_all(closed?)?,
+        schema: Some(typed.schema),
+        split,
+    })
+}
+
+/// One pool for all parts.
+pub(crate) fn pool_of(job: &ConvertJob) -> Result<Option<Arc<rayon::ThreadPool>>, TabularError> {
+    let threads = job.options.threads.max(1);
+    let pool = (threads > 1)
+        .then(|| rayon::ThreadPoolBuilder::new().num_threads(threads).build())
+        .transpose();
+    let pool = pool.map_err(|e| TabularError::Internal(format!("cannot start threads: {e}")))?;
+    Ok(pool.map(Arc::new))
+}
+
+/// A block's rows as typed columns, part by part.
+struct Built {
+    parts: Vec<RecordBatch>,
+    unlabelled: u64,
+}
+
+/// How rows become typed columns.
+struct TypedRows {
+    /// The output's columns, under their new names.
+    schema: Schema,
+    arrow: SchemaRef,
+    /// A rule for each column but the label.
+    columns: Vec<Option<Rule>>,
+    /// Numbers of the label, and their type.
+    labels: Option<(Vec<String>, ColumnType)>,
+    /// Rules that rows are held to first.
+    contract: Vec<Rule>,
+    width: usize,
+    dialect: Dialect,
+}
+
+impl TypedRows {
+    fn new(
+        job: &ConvertJob,
+        pass: &Pass,
+        arrangement: &Arrangement,
+        schema: &Schema,
+    ) -> Result<Self, TabularError> {
+        let file = &job.inputs[0].name;
+        let labeller = arrangement.labeller.as_ref();
+        let label_type = labeller.and_then(|l| l.column_type());
+        let own = match job.options.typing {
+            Typing::Infer => pass.fields(),
+            Typing::Text | Typing::Contract(_) => None,
+        };
+        let mut typed = Self {
+            schema: Schema::default(),
+            arrow: Arc::new(arrow_schema::Schema::empty()),
+            columns: Vec::new(),
+            labels: labeller.and_then(|l| Some((l.values.clone(), label_type?))),
+            contract: job.options.contract_rules(pass.names(), file)?,
+            width: pass.names().len(),
+            dialect: pass.dialect(),
+        };
+        let mut fields = Vec::new();
+        for output in columns_of(job, pass.names(), arrangement, schema)? {
+            let (column, rule) = match output.from {
+                From::Label => (label_column(label_type), None),
+                From::Column(place) => {
+                    let column = column_at(schema, &pass.names()[place])?;
+                    let rule = Rule::new(place, column.clone(), &job.options.null_tokens);
+                    (column, Some(rule.with_native(own)))
+                }
+            };
+            let column = Column {
+                name: output.name.clone(),
+                ..column
+            };
+            let field = rule.as_ref().map_or_else(|| column.to_arrow(), Rule::field);
+            fields.push(field.with_name(&output.name));
+            typed.schema.columns.push(column);
+            typed.columns.push(rule);
+        }
+        typed.arrow = Arc::new(arrow_schema::Schema::new(fields));
+        Ok(typed)
+    }
+
+    /// Cells that are not of their type, which can only be if the input has changed since its types
+    /// were found, make bad rows.
+    fn build(
+        &self,
+        block: &Block,
+        rows: &mut Rows,
+        arrangement: &Arrangement,
+        count: usize,
+    ) -> Result<Built, TabularError> {
+        let mut unlabelled = 0;
+        loop {
+            let arranged = arrangement.arrange(block, rows);
+            unlabelled += arranged.unlabelled;
+            let mut bad = BTreeMap::new();
+            let arrays = self.arrays(block, rows, &arranged, &mut bad)?;
+            if bad.is_empty() {
+                let options = RecordBatchOptions::new().with_row_count(Some(rows.records.len()));
+                let arrow = Arc::clone(&self.arrow);
+                let batch = RecordBatch::try_new_with_options(arrow, arrays, &options)
+                    .map_err(|e| TabularError::Internal(format!("batch: {e}")))?;
+                return Ok(Built {
+                    parts: split_batch(batch, &arranged, count)?,
+                    unlabelled,
+                });
+            }
+            rows.refuse(bad.into_iter().collect(), self.width);
+        }
+    }
+
+    fn arrays(
+        &self,
+        block: &Block,
+        rows: &Rows,
+        arranged: &Arranged,
+        bad: &mut BTreeMap<usize, BadRecord>,
+    ) -> Result<Vec<ArrayRef>, TabularError> {
+        let cells = Cells {
+            rows,
+            block,
+            width: self.width,
+            dialect: &self.dialect,
+        };
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
+        for rule in &self.columns {
+            let Some(rule) = rule else {
+                arrays.push(self.label_array(arranged));
+                continue;
+            };
+            let (array, refused) = array(rule, cells)?;
+            arrays.push(array);
+            for (row, record) in refused {
+                bad.entry(row).or_insert(record);
+            }
+        }
+        Ok(arrays)
+    }
+
+    fn label_array(&self, arranged: &Arranged) -> ArrayRef {
+        let places = arranged.labels.iter().map(|&place| usize::from(place));
+        match &self.labels {
+            Some((values, ColumnType::Int64)) => {
+                let of = |text: &String| values::int(text.as_bytes()).unwrap_or_default();
+                let values: Vec<i64> = values.iter().map(of).collect();
+                Arc::new(Int64Array::from_iter_values(places.map(|p| values[p])))
+            }
+            Some((values, _)) => {
+                let of = |text: &String| values::number(text.as_bytes()).unwrap_or_default();
+                let values: Vec<f64> = values.iter().map(of).collect();
+                Arc::new(Float64Array::from_iter_values(places.map(|p| values[p])))
+            }
+            None => arrow_array::new_empty_array(&arrow_schema::DataType::Int64),
+        }
+    }
+}
+
+fn label_column(column_type: Option<ColumnType>) -> Column {
+    Column {
+        nullable: false,
+        ..Column::new("", column_type.unwrap_or(ColumnType::Int64))
+    }
+}
+
+fn column_at(schema: &Schema, name: &str) -> Result<Column, TabularError> {
+    let at = schema.index_of(name);
+    let column = at.map(|i| schema.columns[i].clone());
+    column.ok_or_else(|| TabularError::Internal(format!("column {name:?} has no type")))
+}
+
+/// The rows of each part, in their order.
+fn split_batch(
+    batch: RecordBatch,
+    arranged: &Arranged,
+    count: usize,
+) -> Result<Vec<RecordBatch>, TabularError> {
+    if count == 1 {
+        return Ok(vec![batch]);
+    }
+    let mut places = vec![Vec::new(); count];
+    for row in 0..batch.num_rows() {
+        places[arranged.part(row)].push(row as u32);
+    }
+    let of_part = |places: Vec<u32>| {
+        arrow_select::take::take_record_batch(&batch, &UInt32Array::from(places))
+            .map_err(|e| TabularError::Internal(format!("rows of a part: {e}")))
+    };
+    places.into_iter().map(of_part).collect()
 }
 
 /// With a contract, all of its columns and no others, unless selected.
 fn columns_of(
     job: &ConvertJob,
     names: &[String],
+    arrangement: &Arrangement,
     schema: &Schema,
-) -> Result<Vec<(usize, String)>, TabularError> {
-    let chosen = columns(job, names)?;
-    if job.select.is_some() || !matches!(job.options.typing, Typing::Contract(_)) {
-        let unknown: Vec<String> = chosen
-            .iter()
-            .map(|(i, _)| names[*i].clone())
-            .filter(|n| schema.index_of(n).is_none())
-            .collect();
-        if !unknown.is_empty() {
-            let header = schema.columns.iter().map(|c| c.name.clone()).collect();
-            return Err(TabularError::MissingColumns {
-                file: "the contract".into(),
-                columns: unknown,
-                header,
-            });
-        }
+) -> Result<Vec<OutputColumn>, TabularError> {
+    let typed = |column: &OutputColumn| match column.from {
+        From::Label => true,
+        From::Column(place) => schema.index_of(&names[place]).is_some(),
+    };
+    let chosen = arrangement.columns.clone();
+    if job.select.is_none() && matches!(job.options.typing, Typing::Contract(_)) {
+        return Ok(chosen.into_iter().filter(typed).collect());
+    }
+    let unknown: Vec<String> = chosen
+        .iter()
+        .filter(|column| !typed(column))
+        .map(|column| column.name.clone())
+        .collect();
+    if unknown.is_empty() {
         return Ok(chosen);
     }
-    Ok(chosen
-        .into_iter()
-        .filter(|(i, _)| schema.index_of(&names[*i]).is_some())
-        .collect())
+    let header = schema.columns.iter().map(|c| c.name.clone()).collect();
+    Err(TabularError::MissingColumns {
+        file: "the contract".into(),
+        columns: unknown,
+        header,
+    })
 }
 
-/// The types, and the number of rows if finding them took a pass of its own.
+/// The types, the options that know the columns, and the number of rows if finding all this took a
+/// pass of its own.
 fn schema_of(
     job: &ConvertJob,
     progress: &dyn Progress,
-) -> Result<(Schema, Option<u64>), TabularError> {
+) -> Result<(Schema, ScanOptions, Option<u64>), TabularError> {
+    let mut options = job.options.clone();
     match &job.options.typing {
-        Typing::Infer => {
-            let found = scan(&job.inputs, &job.options, progress)?;
-            Ok((found.schema, Some(found.rows_source)))
+        Typing::Infer if job.inputs[0].layout != Layout::Parquet => {
+            let found = scan(&job.inputs, &options, progress)?;
+            options.keys = Some(found.header);
+            Ok((found.schema, options, Some(found.rows_source)))
         }
-        Typing::Text => {
-            let pass = Pass::open(&job.inputs, &job.options)?;
-            Ok((text_schema(pass.names(), &job.options.null_tokens), None))
+        Typing::Infer | Typing::Text => {
+            let pass = Pass::open(&job.inputs, &options)?;
+            options.keys = Some(pass.names().to_vec());
+            let own = pass.fields().filter(|_| options.typing == Typing::Infer);
+            let text = || text_schema(pass.names(), &options.null_tokens);
+            Ok((own.map_or_else(text, own_schema), options, None))
         }
-        Typing::Contract(schema) => Ok((schema.clone(), None)),
-    }
-}
-
-/// A block's rows as a batch. Cells that are not of their type, which can only be if the input has
-/// changed since its types were found, make bad rows.
-fn batch(
-    rules: &[Rule],
-    rows: &mut Rows,
-    block: &[u8],
-    width: usize,
-    dialect: &Dialect,
-    schema: &SchemaRef,
-) -> Result<RecordBatch, TabularError> {
-    loop {
-        let mut bad = BTreeMap::new();
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(rules.len());
-        for rule in rules {
-            let (array, refused) = array(
-                rule,
-                Cells {
-                    rows,
-                    block,
-                    width,
-                    dialect,
-                },
-            )?;
-            arrays.push(array);
-            for (row, record) in refused {
-                bad.entry(row).or_insert(record);
-            }
-        }
-        if bad.is_empty() {
-            let options = RecordBatchOptions::new().with_row_count(Some(rows.records.len()));
-            return RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)
-                .map_err(|e| TabularError::Internal(format!("batch: {e}")));
-        }
-        rows.refuse(bad.into_iter().collect(), width);
+        Typing::Contract(schema) => Ok((schema.clone(), options, None)),
     }
 }
 
 /// Batches to Parquet parts.
-struct ParquetParts {
+pub(crate) struct ParquetParts {
+    /// Before the outputs, whose folder it leaves when both are dropped.
+    open: Option<(OpenPart, ParquetSink, u64)>,
     outputs: Outputs,
     schema: SchemaRef,
     options: ParquetOptions,
     max_rows: u64,
-    open: Option<(OpenPart, ParquetSink, u64)>,
-    rows: u64,
+    pub(crate) rows: u64,
 }
 
 impl ParquetParts {
-    fn new(job: &ConvertJob, outputs: Outputs, schema: SchemaRef) -> Result<Self, TabularError> {
-        let threads = job.options.threads.max(1);
-        // One pool for all parts.
-        let pool = (threads > 1)
-            .then(|| rayon::ThreadPoolBuilder::new().num_threads(threads).build())
-            .transpose();
-        let pool =
-            pool.map_err(|e| TabularError::Internal(format!("cannot start threads: {e}")))?;
+    pub(crate) fn new(
+        job: &ConvertJob,
+        outputs: Outputs,
+        schema: SchemaRef,
+        pool: Option<Arc<rayon::ThreadPool>>,
+    ) -> Self {
         let options = ParquetOptions {
             row_group_rows: job.row_group_rows.unwrap_or(DEFAULT_ROW_GROUP_ROWS).max(1),
             compression: job.compression,
-            threads,
-            pool: pool.map(Arc::new),
+            threads: job.options.threads.max(1),
+            pool,
             ..ParquetOptions::default()
         };
         let max_rows = job.max_rows.unwrap_or(u64::MAX).max(1);
         debug_assert!(max_rows == u64::MAX || outputs.is_folder());
-        Ok(Self {
+        Self {
+            open: None,
             outputs,
             schema,
             options,
             max_rows,
-            open: None,
             rows: 0,
-        })
+        }
     }
 
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), TabularError> {
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), TabularError> {
         let mut from = 0;
         while from < batch.num_rows() {
             let (part, mut sink, rows) = self.take_open()?;
@@ -227,12 +392,12 @@ impl ParquetParts {
     }
 
     /// Seals the last part; with no rows at all there is one empty table.
-    fn finish(mut self) -> Result<Vec<Part>, TabularError> {
+    pub(crate) fn close(mut self) -> Result<Outputs, TabularError> {
         if self.rows == 0 {
             let open = self.take_open()?;
             self.open = Some(open);
         }
         self.seal()?;
-        self.outputs.finish()
+        Ok(self.outputs)
     }
 }

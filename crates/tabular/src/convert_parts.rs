@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::assemble::Part;
 use crate::compression::{FinishWrite, compress};
-use crate::convert::Target;
+use crate::convert::{ConvertJob, Target};
 use crate::durable_file::DurableFile;
 use crate::error::TabularError;
 use crate::format::Format;
+use crate::split::Split;
 
 /// Bytes gathered before a write reaches the file.
 const BUFFER: usize = 256 * 1024;
@@ -18,6 +19,8 @@ const BUFFER: usize = 256 * 1024;
 pub(crate) struct Outputs {
     place: Place,
     format: Format,
+    /// Before the names of parts: `train/`; empty without a split.
+    prefix: String,
     done: Vec<Part>,
     finished: bool,
 }
@@ -38,11 +41,8 @@ pub(crate) struct OpenPart {
 
 impl Outputs {
     /// Checks that nothing is in the way, and makes the folder.
-    pub(crate) fn new(
-        target: Target,
-        format: Format,
-        overwrite: bool,
-    ) -> Result<Self, TabularError> {
+    pub(crate) fn new(target: Target, job: &ConvertJob) -> Result<Self, TabularError> {
+        let overwrite = job.overwrite;
         let place = match target {
             Target::File(path) => {
                 if !overwrite && path.exists() {
@@ -63,10 +63,30 @@ impl Outputs {
         };
         Ok(Self {
             place,
-            format,
+            format: job.to,
+            prefix: String::new(),
             done: Vec::new(),
             finished: false,
         })
+    }
+
+    /// One for each part of the split, in a folder of its own; itself without a split.
+    pub(crate) fn split(self, split: Option<&Split>) -> Result<Vec<Self>, TabularError> {
+        let (Some(split), Place::Folder(folder)) = (split, &self.place) else {
+            return Ok(vec![self]);
+        };
+        let of_part = |(name, _): &(String, f64)| {
+            let folder = folder.join(name);
+            std::fs::create_dir_all(&folder).map_err(TabularError::io("create", &folder))?;
+            Ok(Self {
+                place: Place::Folder(folder),
+                format: self.format,
+                prefix: format!("{name}/"),
+                done: Vec::new(),
+                finished: false,
+            })
+        };
+        split.parts.iter().map(of_part).collect()
     }
 
     /// Whether rows may be cut into several parts.
@@ -107,14 +127,9 @@ impl Outputs {
     pub(crate) fn seal(&mut self, part: OpenPart, rows: u64) -> Result<(), TabularError> {
         let Some(file) = part.file else { return Ok(()) };
         let done = file.commit()?;
-        let name = done
-            .path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = done.path.file_name().unwrap_or_default();
         self.done.push(Part {
-            name,
+            name: format!("{}{}", self.prefix, name.to_string_lossy()),
             path: done.path,
             rows,
             bytes: done.bytes,
@@ -148,6 +163,10 @@ impl Drop for Outputs {
                 // The error that ends the conversion is the one to tell.
                 let _ = std::fs::remove_file(&part.path);
             }
+            if let (Place::Folder(folder), false) = (&self.place, self.prefix.is_empty()) {
+                // A part's folder was made here; one that holds something else stays.
+                let _ = std::fs::remove_dir(folder);
+            }
         }
     }
 }
@@ -162,14 +181,24 @@ fn part_name(index: usize, format: Format) -> String {
     format!("part-{index:05}.{}", format.name())
 }
 
+/// Rows of the parts of a split, by their names; empty without one.
+pub(crate) fn split_rows(
+    split: Option<&Split>,
+    rows: impl Iterator<Item = u64>,
+) -> Vec<(String, u64)> {
+    let names = split.iter().flat_map(|s| &s.parts);
+    names.map(|(name, _)| name.clone()).zip(rows).collect()
+}
+
 /// Text rows to parts.
 pub(crate) struct TextParts {
+    /// Before the outputs, whose folder it leaves when both are dropped.
+    open: Option<OpenText>,
     outputs: Outputs,
     /// The header line of each part; may be empty.
     header: Vec<u8>,
     max_rows: u64,
     max_bytes: u64,
-    open: Option<OpenText>,
     /// Rows written to all parts.
     pub(crate) rows: u64,
 }
@@ -277,11 +306,20 @@ impl TextParts {
     }
 
     /// Seals the last part; with no rows at all there is one part with a header.
-    pub(crate) fn finish(mut self) -> Result<Vec<Part>, TabularError> {
+    pub(crate) fn close(mut self) -> Result<Outputs, TabularError> {
         self.open()?;
         self.seal()?;
-        self.outputs.finish()
+        Ok(self.outputs)
     }
+}
+
+/// All files of all parts of a split, each whole. Only now they stay.
+pub(crate) fn finish_all(closed: Vec<Outputs>) -> Result<Vec<Part>, TabularError> {
+    let mut files = Vec::new();
+    for outputs in closed {
+        files.extend(outputs.finish()?);
+    }
+    Ok(files)
 }
 
 impl OpenText {

@@ -3,16 +3,12 @@
 //! Null is an empty field and the empty string is `""`, so that both come back. Numbers are the
 //! shortest text that reads back to the same value; dates and timestamps are ISO 8601.
 
-use std::io::{self, Write};
+use std::io;
 
-use arrow_array::cast::AsArray;
-use arrow_array::temporal_conversions::{date32_to_datetime, timestamp_us_to_datetime};
-use arrow_array::types::{
-    Date32Type, Float64Type, Int64Type, TimestampMicrosecondType, UInt32Type, UInt64Type,
-};
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{DataType, SchemaRef, TimeUnit};
+use arrow_schema::SchemaRef;
 
+use crate::cell_text;
 use crate::compression::FinishWrite;
 use crate::csv_text;
 
@@ -23,6 +19,8 @@ const BUFFER_BYTES: usize = 256 * 1024;
 pub(crate) struct CsvSink {
     out: Box<dyn FinishWrite>,
     text: Vec<u8>,
+    /// The text of one cell.
+    scratch: Vec<u8>,
 }
 
 impl CsvSink {
@@ -31,6 +29,7 @@ impl CsvSink {
         let mut sink = CsvSink {
             out,
             text: Vec::with_capacity(BUFFER_BYTES + 4096),
+            scratch: Vec::new(),
         };
         if header {
             for (index, field) in schema.fields().iter().enumerate() {
@@ -47,7 +46,7 @@ impl CsvSink {
             let start = self.text.len();
             for (index, column) in batch.columns().iter().enumerate() {
                 self.separator(index);
-                push_cell(&mut self.text, column, row)?;
+                push_cell(&mut self.text, &mut self.scratch, column, row)?;
             }
             csv_text::end_record(&mut self.text, start);
             if self.text.len() >= BUFFER_BYTES {
@@ -70,57 +69,30 @@ impl CsvSink {
     }
 }
 
-/// Appends a cell of any type that this crate makes.
-fn push_cell(out: &mut Vec<u8>, column: &ArrayRef, row: usize) -> io::Result<()> {
+/// Appends a cell: bare ones as they are, text in quotes where it needs them.
+fn push_cell(
+    out: &mut Vec<u8>,
+    scratch: &mut Vec<u8>,
+    column: &ArrayRef,
+    row: usize,
+) -> io::Result<()> {
     if column.is_null(row) {
         return Ok(());
     }
-    match column.data_type() {
-        DataType::Utf8 => {
-            let text = column.as_string::<i32>().value(row);
-            csv_text::field(out, text.as_bytes(), true);
-            Ok(())
-        }
-        DataType::Boolean => write!(out, "{}", column.as_boolean().value(row)),
-        DataType::Int64 => write!(out, "{}", column.as_primitive::<Int64Type>().value(row)),
-        DataType::UInt32 => write!(out, "{}", column.as_primitive::<UInt32Type>().value(row)),
-        DataType::UInt64 => write!(out, "{}", column.as_primitive::<UInt64Type>().value(row)),
-        // Debug is the shortest form that reads back, with an exponent where Display has none.
-        DataType::Float64 => write!(out, "{:?}", column.as_primitive::<Float64Type>().value(row)),
-        DataType::Date32 => push_date(out, column.as_primitive::<Date32Type>().value(row)),
-        DataType::Timestamp(TimeUnit::Microsecond, zone) => push_timestamp(
-            out,
-            column.as_primitive::<TimestampMicrosecondType>().value(row),
-            zone.is_some(),
-        ),
-        other => Err(io::Error::other(format!(
-            "a column of type {other} cannot be written as CSV"
-        ))),
+    if cell_text::is_bare(column.data_type()) {
+        return cell_text::push(out, column, row);
     }
-}
-
-fn push_date(out: &mut Vec<u8>, days: i32) -> io::Result<()> {
-    match date32_to_datetime(days) {
-        Some(date) => write!(out, "{}", date.date()),
-        None => Err(io::Error::other(format!(
-            "day {days} since 1970 is outside the calendar"
-        ))),
-    }
-}
-
-fn push_timestamp(out: &mut Vec<u8>, micros: i64, utc: bool) -> io::Result<()> {
-    match timestamp_us_to_datetime(micros) {
-        Some(at) => write!(out, "{at:?}{}", if utc { "Z" } else { "" }),
-        None => Err(io::Error::other(format!(
-            "microsecond {micros} since 1970 is outside the calendar"
-        ))),
-    }
+    scratch.clear();
+    cell_text::push(scratch, column, row)?;
+    csv_text::field(out, scratch, true);
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+    use std::io::Write;
     use std::sync::{Arc, Mutex};
 
     use arrow_array::{

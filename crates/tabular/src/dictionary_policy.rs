@@ -5,19 +5,17 @@
 //! encoded size is estimated both ways and the dictionary must win clearly.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Date32Type, Float64Type, Int64Type, TimestampMicrosecondType, UInt32Type, UInt64Type,
-};
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::DataType;
 
 /// Values looked at, evenly spaced over the row group so that sorted columns show their range.
 const SAMPLE_VALUES: usize = 4_096;
 /// A dictionary must bring the pages, before compression, below this part of the plain ones.
 const WORTHWHILE: f64 = 0.7;
+/// Bytes of the narrowest fixed-width value but booleans in Parquet: there are no shorter integers.
+const NARROWEST_BYTES: usize = 4;
 /// Parquet's limit of a dictionary page, behind which the encoder falls back to plain pages.
 const MAX_DICTIONARY_BYTES: f64 = 1024.0 * 1024.0;
 
@@ -58,56 +56,73 @@ pub(crate) fn pays(blocks: &[ArrayRef]) -> bool {
     let sampled = match first.data_type() {
         // Parquet knows no dictionary of booleans.
         DataType::Boolean => return false,
-        DataType::Int64 => fixed::<Int64Type, _>(blocks, step, |v| v),
-        DataType::UInt32 => fixed::<UInt32Type, _>(blocks, step, |v| v),
-        DataType::UInt64 => fixed::<UInt64Type, _>(blocks, step, |v| v),
-        DataType::Date32 => fixed::<Date32Type, _>(blocks, step, |v| v),
-        DataType::Float64 => fixed::<Float64Type, _>(blocks, step, f64::to_bits),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            fixed::<TimestampMicrosecondType, _>(blocks, step, |v| v)
+        DataType::Utf8 => texts(blocks, step, |b, row| {
+            b.as_string::<i32>().value(row).as_bytes()
+        }),
+        DataType::LargeUtf8 => texts(blocks, step, |b, row| {
+            b.as_string::<i64>().value(row).as_bytes()
+        }),
+        DataType::Utf8View => texts(blocks, step, |b, row| {
+            b.as_string_view().value(row).as_bytes()
+        }),
+        DataType::Binary => texts(blocks, step, |b, row| b.as_binary::<i32>().value(row)),
+        DataType::LargeBinary => texts(blocks, step, |b, row| b.as_binary::<i64>().value(row)),
+        DataType::BinaryView => texts(blocks, step, |b, row| b.as_binary_view().value(row)),
+        DataType::FixedSizeBinary(width) => {
+            fixed(blocks, step, usize::try_from(*width).unwrap_or(0))
         }
-        DataType::Utf8 => strings(blocks, step),
-        _ => return true,
+        other => match other.primitive_width() {
+            Some(width) => fixed(blocks, step, width),
+            // Dictionaries, of which a dictionary is what one expects, and nested columns.
+            None => return true,
+        },
     };
     verdict(sampled, rows, step)
 }
 
 /// Rows of the sample as (block, row in block).
-fn sampled_rows(blocks: &[ArrayRef], step: usize) -> impl Iterator<Item = (&ArrayRef, usize)> {
+fn sampled_rows<B: Copy>(
+    blocks: impl Iterator<Item = B>,
+    rows_of: impl Fn(B) -> usize,
+    step: usize,
+) -> impl Iterator<Item = (B, usize)> {
     let mut start = 0;
-    blocks.iter().flat_map(move |block| {
+    blocks.flat_map(move |block| {
         let first = (step - start % step) % step;
-        start += block.len();
-        (first..block.len())
-            .step_by(step)
-            .map(move |row| (block, row))
+        let rows = rows_of(block);
+        start += rows;
+        (first..rows).step_by(step).map(move |row| (block, row))
     })
 }
 
-fn fixed<T: ArrowPrimitiveType, K: Hash + Eq>(
-    blocks: &[ArrayRef],
-    step: usize,
-    key: fn(T::Native) -> K,
-) -> Sampled {
-    let mut seen: HashMap<K, u32> = HashMap::with_capacity(SAMPLE_VALUES);
+/// Values of one width are told apart by their bytes.
+fn fixed(blocks: &[ArrayRef], step: usize, width: usize) -> Sampled {
+    let data: Vec<_> = blocks.iter().map(|b| b.to_data()).collect();
+    let mut seen: HashMap<&[u8], u32> = HashMap::with_capacity(SAMPLE_VALUES);
     let mut values = 0;
-    for (block, row) in sampled_rows(blocks, step) {
-        let column: &PrimitiveArray<T> = block.as_primitive();
+    for (block, row) in sampled_rows(blocks.iter().zip(&data), |(b, _)| b.len(), step) {
+        let (column, data) = block;
         if column.is_valid(row) {
-            *seen.entry(key(column.value(row))).or_default() += 1;
+            let at = (data.offset() + row) * width;
+            *seen
+                .entry(&data.buffers()[0].as_slice()[at..at + width])
+                .or_default() += 1;
             values += 1;
         }
     }
-    Sampled::new(&seen, values * size_of::<T::Native>())
+    Sampled::new(&seen, values * width.max(NARROWEST_BYTES))
 }
 
-fn strings(blocks: &[ArrayRef], step: usize) -> Sampled {
-    let mut seen: HashMap<&str, u32> = HashMap::with_capacity(SAMPLE_VALUES);
+fn texts<'a>(
+    blocks: &'a [ArrayRef],
+    step: usize,
+    value: impl Fn(&'a ArrayRef, usize) -> &'a [u8],
+) -> Sampled {
+    let mut seen: HashMap<&[u8], u32> = HashMap::with_capacity(SAMPLE_VALUES);
     let mut bytes = 0;
-    for (block, row) in sampled_rows(blocks, step) {
-        let column = block.as_string::<i32>();
-        if column.is_valid(row) {
-            let text = column.value(row);
+    for (block, row) in sampled_rows(blocks.iter(), |b| b.len(), step) {
+        if block.is_valid(row) {
+            let text = value(block, row);
             *seen.entry(text).or_default() += 1;
             // A plain byte array carries its length in four bytes.
             bytes += text.len() + 4;
@@ -149,7 +164,11 @@ mod tests {
 
     use std::sync::Arc;
 
-    use arrow_array::{BooleanArray, Float64Array, Int64Array, StringArray};
+    use arrow_array::types::Int64Type;
+    use arrow_array::{
+        BooleanArray, Decimal128Array, Float64Array, Int16Array, Int64Array, StringArray,
+        StringViewArray,
+    };
 
     use super::*;
 
@@ -194,7 +213,7 @@ mod tests {
             i
         }))));
         let rows: Vec<ArrayRef> = ints(0..25_000);
-        let picked: Vec<usize> = sampled_rows(&rows, 7)
+        let picked: Vec<usize> = sampled_rows(rows.iter(), |b| b.len(), 7)
             .map(|(b, r)| b.as_primitive::<Int64Type>().value(r) as usize)
             .collect();
         assert_eq!(picked, (0..25_000).step_by(7).collect::<Vec<_>>());
@@ -212,6 +231,19 @@ mod tests {
         };
         assert!(pays(&floats(|i| (i % 11) as f64 / 100.0)));
         assert!(!pays(&floats(|i| i as f64 * 1.000_1)));
+        let narrow: fn(i64) -> i16 = |i| (i % 30_000) as i16;
+        let narrow = Int16Array::from_iter_values((0..20_000).map(narrow));
+        assert!(!pays(&[Arc::new(narrow.slice(7, 19_000)) as ArrayRef]));
+        let views = |n: i64| {
+            let text = (0..20_000).map(|i| format!("a text longer than a view {}", i % n));
+            vec![Arc::new(StringViewArray::from_iter_values(text)) as ArrayRef]
+        };
+        assert!(pays(&views(9)) && !pays(&views(20_000)));
+        let money = |n: i64| {
+            let cents = (0..20_000).map(|i| i128::from(noise(i) % n));
+            vec![Arc::new(Decimal128Array::from_iter_values(cents)) as ArrayRef]
+        };
+        assert!(pays(&money(100)) && !pays(&money(1 << 40)));
         assert!(!pays(&[
             Arc::new(BooleanArray::from(vec![true, false])) as ArrayRef
         ]));

@@ -64,6 +64,18 @@ pub enum TabularError {
         /// The header's names, in order.
         header: Vec<String>,
     },
+    /// The input has columns that the contract does not name, where that is not allowed.
+    #[error(
+        "{file}: the contract has no column named {}; add them to it, or allow them with \
+         on_new_column: ignore",
+        quoted(columns)
+    )]
+    NewColumns {
+        /// The first input's name.
+        file: String,
+        /// Every such column, in header order.
+        columns: Vec<String>,
+    },
     /// The first bad row in input order, where bad rows are not allowed.
     #[error("{0}")]
     BadRow(Box<BadRow>),
@@ -91,6 +103,21 @@ pub enum TabularError {
         line: u64,
         /// The record's first byte in the decompressed file, from 0.
         byte: u64,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// One row alone makes a Parquet shard that is larger than shards may be.
+    #[error(
+        "{file}: record {record} alone makes a Parquet shard of {bytes} bytes, more than the limit \
+         of {limit}: raise shards.max_bytes, or select fewer or shorter columns"
+    )]
+    RowTooLarge {
+        /// The input's name.
+        file: String,
+        /// The data record in that input, from 1.
+        record: u64,
+        /// The shard's size, in bytes, at most a few bytes too high.
+        bytes: u64,
         /// The limit, in bytes.
         limit: u64,
     },

@@ -19,6 +19,23 @@ pub enum Layout {
 }
 
 impl Layout {
+    /// By the first bytes of the text: Parquet's magic number, a `{` as the first character, else
+    /// CSV. A CSV file may begin with PAR1 as the name of a column; in Parquet a length or an
+    /// encoding follows, which is no printable character.
+    pub fn sniff(first_bytes: &[u8]) -> Layout {
+        let text = first_bytes
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(first_bytes)
+            .trim_ascii_start();
+        match first_bytes {
+            [b'P', b'A', b'R', b'1', next, ..] if *next < b' ' && !next.is_ascii_whitespace() => {
+                Layout::Parquet
+            }
+            _ if text.starts_with(b"{") => Layout::JsonLines,
+            _ => Layout::Csv,
+        }
+    }
+
     /// `csv`, `jsonl` or `parquet`.
     pub fn name(self) -> &'static str {
         match self {
@@ -83,9 +100,13 @@ impl Format {
             (Layout::Csv, Compression::None) => "csv",
             (Layout::Csv, Compression::Gzip) => "csv.gz",
             (Layout::Csv, Compression::SnappyFramed) => "csv.sz",
+            (Layout::Csv, Compression::SnappyHadoop) => "csv.snappy",
+            (Layout::Csv, Compression::Zstd) => "csv.zst",
             (Layout::JsonLines, Compression::None) => "jsonl",
             (Layout::JsonLines, Compression::Gzip) => "jsonl.gz",
             (Layout::JsonLines, Compression::SnappyFramed) => "jsonl.sz",
+            (Layout::JsonLines, Compression::SnappyHadoop) => "jsonl.snappy",
+            (Layout::JsonLines, Compression::Zstd) => "jsonl.zst",
             (Layout::Parquet, _) => "parquet",
         }
     }

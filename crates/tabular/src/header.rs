@@ -24,6 +24,15 @@ pub(crate) struct Found {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// Bytes of a byte order mark at the start.
+pub(crate) fn mark(text: &[u8]) -> usize {
+    if text.starts_with(BYTE_ORDER_MARK) {
+        BYTE_ORDER_MARK.len()
+    } else {
+        0
+    }
+}
+
 /// Reads the prefix of `text`; none if it goes on and `all` of it is not there yet.
 pub(crate) fn read(
     text: &[u8],
@@ -32,11 +41,7 @@ pub(crate) fn read(
     dialect: &Dialect,
     max_record: usize,
 ) -> Result<Option<Found>, TabularError> {
-    let mark = if text.starts_with(BYTE_ORDER_MARK) {
-        BYTE_ORDER_MARK.len()
-    } else {
-        0
-    };
+    let mark = mark(text);
     let limits = ParseLimits {
         fields: None,
         records: 1,

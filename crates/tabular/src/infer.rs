@@ -58,16 +58,22 @@ impl Guess {
     }
 }
 
-/// Looks at every column of the rows.
+/// What a quoted cell may be: anything in CSV, where quotes say nothing of types; no number or
+/// boolean in JSON, where they do.
+pub(crate) const CSV_QUOTED: Kinds = ANY;
+pub(crate) const JSON_QUOTED: Kinds = values::DATE | values::TIMESTAMP | values::TIMESTAMP_UTC;
+
+/// Looks at every column of the rows; `quoted` is [`CSV_QUOTED`] or [`JSON_QUOTED`].
 pub(crate) fn observe(
     rows: &Rows,
     block: &[u8],
     width: usize,
     dialect: &Dialect,
     user_tokens: &[String],
+    quoted: Kinds,
 ) -> Vec<Guess> {
     (0..width)
-        .map(|column| observe_column(rows, block, width, column, dialect, user_tokens))
+        .map(|column| observe_column(rows, block, width, column, dialect, user_tokens, quoted))
         .collect()
 }
 
@@ -78,6 +84,7 @@ fn observe_column(
     column: usize,
     dialect: &Dialect,
     user_tokens: &[String],
+    quoted: Kinds,
 ) -> Guess {
     let mut guess = Guess::NONE;
     let mut scratch = Vec::new();
@@ -112,7 +119,8 @@ fn observe_column(
             }
         }
         guess.value = true;
-        guess.kinds = values::kinds(text, guess.kinds);
+        let among = if span.is_quoted() { quoted } else { ANY };
+        guess.kinds = values::kinds(text, guess.kinds & among);
     }
     guess
 }

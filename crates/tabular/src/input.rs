@@ -2,81 +2,188 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::compression::{Compression, compress, decompress};
 use crate::error::TabularError;
+use crate::format::{Format, Layout};
 use crate::scratch::ScratchFile;
 
 /// Opens the same bytes again, from their start.
 pub type Opener = Arc<dyn Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync>;
+
+/// First bytes that tell a layout or a wrapper apart.
+const SNIFFED: usize = 64;
 
 /// One input. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Input {
     /// For messages, sidecars and quarantine: a path or a URI.
     pub name: String,
+    /// How its rows are laid out.
+    pub layout: Layout,
     /// What has to be undone to reach the text.
     pub compression: Compression,
     /// Gives the bytes as stored, from the start, each time it is called.
     pub open: Opener,
+    local: Local,
+}
+
+/// Where a reader that has to seek finds the bytes: in the file itself, or in a copy of the stream,
+/// made when it is first asked for.
+#[derive(Clone)]
+struct Local {
+    file: Option<PathBuf>,
+    folder: PathBuf,
+    copy: Arc<Mutex<Option<Arc<ScratchFile>>>>,
 }
 
 impl std::fmt::Debug for Input {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Input")
             .field("name", &self.name)
+            .field("layout", &self.layout)
             .field("compression", &self.compression)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
 impl Input {
-    /// A file. Compression goes by the name's extension, else by the first bytes; a file that cannot
-    /// be opened now gives its error when it is read.
-    pub fn file(path: impl AsRef<Path>) -> Self {
-        let path = path.as_ref().to_path_buf();
-        let name = path.display().to_string();
-        let compression = match Compression::from_name(&name) {
-            Compression::None => sniff_file(&path).unwrap_or(Compression::None),
-            named => named,
-        };
-        let open: Opener = Arc::new(move || Ok(Box::new(File::open(&path)?)));
+    /// Bytes that `open` gives, in `format`. What has to seek in them (Parquet) copies them to a file
+    /// in the folder for temporary files first, or in that of [`Input::with_scratch`].
+    pub fn new(name: impl Into<String>, format: Format, open: Opener) -> Self {
         Self {
-            name,
-            compression,
+            name: name.into(),
+            layout: format.layout,
+            compression: format.compression,
             open,
+            local: Local {
+                file: None,
+                folder: std::env::temp_dir(),
+                copy: Arc::default(),
+            },
         }
     }
 
-    /// Reads `reader` to its end into a Snappy-framed scratch file in `folder`, so that it can be read
-    /// twice. The file goes when the last clone of this input does. `compression` is that of `reader`;
-    /// with [`Compression::None`] the first bytes decide.
+    /// As [`Input::new`], with the format that the name's extensions or, without any, the first bytes
+    /// show; `layout` is the one that is known. What cannot be opened now gives its error when it is
+    /// read.
+    pub fn detect(name: impl Into<String>, layout: Option<Layout>, open: Opener) -> Self {
+        let name = name.into();
+        let named = Format::from_name(&name);
+        let format = match (named, layout) {
+            (Some(named), None) => named,
+            (Some(named), Some(layout)) if named.layout == layout => named,
+            (_, Some(Layout::Parquet)) => Format::PARQUET,
+            (_, layout) => {
+                let found = open().ok().and_then(|reader| {
+                    let wrapper = Compression::from_name(&name);
+                    sniff_stream(reader, wrapper).ok()
+                });
+                let found = found.unwrap_or_default();
+                Format::text(layout.unwrap_or(found.layout), found.compression)
+            }
+        };
+        Self::new(name, format, open)
+    }
+
+    /// The same input, with copies made in `folder`.
+    #[must_use]
+    pub fn with_scratch(mut self, folder: &Path) -> Self {
+        self.local.folder = folder.to_path_buf();
+        self
+    }
+
+    /// The same input, read as another format than its name says.
+    #[must_use]
+    pub fn with_format(mut self, format: Format) -> Self {
+        (self.layout, self.compression) = (format.layout, format.compression);
+        self
+    }
+
+    /// A file. Its format goes by the name's extensions, else by the first bytes; a file that cannot
+    /// be opened now gives its error when it is read.
+    pub fn file(path: impl AsRef<Path>) -> Self {
+        Self::of_file(path.as_ref(), None)
+    }
+
+    /// A file of this layout, whatever its name says; its wrapper goes by the name or the first bytes.
+    pub fn file_as(path: impl AsRef<Path>, layout: Layout) -> Self {
+        Self::of_file(path.as_ref(), Some(layout))
+    }
+
+    fn of_file(path: &Path, layout: Option<Layout>) -> Self {
+        let path = path.to_path_buf();
+        let file = path.clone();
+        let open: Opener = Arc::new(move || Ok(Box::new(File::open(&file)?)));
+        let mut input = Self::detect(path.display().to_string(), layout, open);
+        input.local.file = Some(path);
+        input
+    }
+
+    /// Reads `reader` to its end into a scratch file in `folder`, so that it can be read twice. The
+    /// file goes when the last clone of this input does. `format` is that of `reader`; without one
+    /// the first bytes decide. Text is kept in Snappy's framing format, Parquet as it is.
     ///
     /// # Errors
     /// Those of reading and of writing the scratch file.
     pub fn spilled(
         name: &str,
-        compression: Compression,
+        format: Option<Format>,
         reader: Box<dyn Read + Send>,
         folder: &Path,
     ) -> Result<Self, TabularError> {
-        let (compression, reader) =
-            sniffed(compression, reader).map_err(TabularError::io("read", name))?;
-        let mut text = decompress(compression, reader);
-        let scratch = ScratchFile::create_in(folder, "spill")?;
+        let (format, mut text) = match format {
+            Some(format) => (format, decompress(format.compression, reader)),
+            None => sniffed(reader).map_err(TabularError::io("read", name))?,
+        };
+        let kept = match format.layout {
+            Layout::Parquet => Compression::None,
+            Layout::Csv | Layout::JsonLines => Compression::SnappyFramed,
+        };
+        let scratch = Arc::new(ScratchFile::create_in(folder, "spill")?);
         let file = scratch.open_for_write()?;
-        let mut out = compress(Compression::SnappyFramed, Box::new(file));
+        let mut out = compress(kept, Box::new(file));
         copy(&mut text, &mut out, name, scratch.path())?;
         out.finish()
             .map_err(TabularError::io("write", scratch.path()))?;
-        let open: Opener = Arc::new(move || Ok(Box::new(File::open(scratch.path())?)));
-        Ok(Self {
-            name: name.to_owned(),
-            compression: Compression::SnappyFramed,
-            open,
-        })
+        let held = Arc::clone(&scratch);
+        let open: Opener = Arc::new(move || Ok(Box::new(File::open(held.path())?)));
+        let input = Self::new(name, Format::text(format.layout, kept), open);
+        *lock(&input.local.copy) = Some(scratch);
+        Ok(input)
+    }
+
+    /// The bytes as a file, for readers that have to seek; a stream is copied once.
+    pub(crate) fn seekable(&self) -> Result<File, TabularError> {
+        let open = |path: &Path| File::open(path).map_err(TabularError::io("open", &self.name));
+        if let Some(path) = &self.local.file {
+            return open(path);
+        }
+        let mut copy_there = lock(&self.local.copy);
+        if let Some(scratch) = &*copy_there {
+            return open(scratch.path());
+        }
+        let scratch = Arc::new(ScratchFile::create_in(&self.local.folder, "input")?);
+        let mut stored = (self.open)().map_err(TabularError::io("open", &self.name))?;
+        let mut file = scratch.open_for_write()?;
+        copy(&mut stored, &mut file, &self.name, scratch.path())?;
+        let file = open(scratch.path())?;
+        *copy_there = Some(scratch);
+        Ok(file)
+    }
+
+    /// Bytes as stored. Of a stream it makes the copy that a reader of Parquet needs as well.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn stored_bytes(&self) -> Result<u64, TabularError> {
+        let file = self.seekable()?;
+        let meta = file
+            .metadata()
+            .map_err(TabularError::io("read", &self.name))?;
+        Ok(meta.len())
     }
 
     /// The decompressed text from its start.
@@ -86,29 +193,40 @@ impl Input {
     }
 }
 
-fn sniff_file(path: &Path) -> Option<Compression> {
-    let mut first = [0u8; 16];
-    let mut file = File::open(path).ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
-    let read = read_full(&mut file, &mut first).ok()?;
-    Compression::sniff(&first[..read])
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where no compression was named, looks at the first bytes and puts them back.
-pub(crate) fn sniffed(
-    named: Compression,
-    mut reader: Box<dyn Read + Send>,
-) -> io::Result<(Compression, Box<dyn Read + Send>)> {
-    if !matches!(named, Compression::None) {
-        return Ok((named, reader));
+/// The wrapper that the name says, else the one that the first bytes show; the layout by the first
+/// bytes of the text.
+fn sniff_stream(reader: Box<dyn Read + Send>, named: Compression) -> io::Result<Format> {
+    if named == Compression::None {
+        return sniffed(reader).map(|(format, _)| format);
     }
-    let mut first = vec![0u8; 16];
+    let (layout, _) = layout_of(decompress(named, reader))?;
+    Ok(Format::text(layout, named))
+}
+
+/// The format that the first bytes show, and the text from its start.
+pub(crate) fn sniffed(reader: Box<dyn Read + Send>) -> io::Result<(Format, Box<dyn Read + Send>)> {
+    let (first, stored) = peek(reader)?;
+    let compression = Compression::sniff(&first).unwrap_or_default();
+    let (layout, text) = layout_of(decompress(compression, stored))?;
+    Ok((Format::text(layout, compression), text))
+}
+
+fn layout_of(text: Box<dyn Read + Send>) -> io::Result<(Layout, Box<dyn Read + Send>)> {
+    let (first, text) = peek(text)?;
+    Ok((Layout::sniff(&first), text))
+}
+
+/// The first bytes, and the reader with them put back.
+fn peek(mut reader: Box<dyn Read + Send>) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
+    let mut first = vec![0u8; SNIFFED];
     let read = read_full(&mut reader, &mut first)?;
     first.truncate(read);
-    let compression = Compression::sniff(&first).unwrap_or(Compression::None);
-    Ok((compression, Box::new(io::Cursor::new(first).chain(reader))))
+    let again = io::Cursor::new(first.clone()).chain(reader);
+    Ok((first, Box::new(again)))
 }
 
 /// Reads until `buffer` is full or the input ends; gives the number of bytes.

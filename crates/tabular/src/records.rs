@@ -22,6 +22,12 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// Null like the empty cell at 0, and yet told apart from it: a key was there.
+    pub(crate) const EMPTY_SEEN: Span = Span {
+        start: 1,
+        end_and_flags: 1,
+    };
+
     #[inline]
     pub(crate) fn new(start: usize, end: usize, flags: u32) -> Self {
         Self {
@@ -51,6 +57,12 @@ impl Span {
     #[inline]
     pub(crate) fn is_plain(self) -> bool {
         self.end_and_flags & (QUOTED | STRAY) == 0
+    }
+
+    /// A list or an object of JSON.
+    #[inline]
+    pub(crate) fn is_nested(self) -> bool {
+        self.end_and_flags & (QUOTED | STRAY) == (QUOTED | STRAY)
     }
 
     /// Holds doubled quotes or escapes that [`unescape`] takes out.
@@ -144,12 +156,25 @@ impl Rows {
         if refused.is_empty() {
             return;
         }
-        let mut gone = vec![false; self.records.len()];
-        for (row, _) in &refused {
-            gone[*row] = true;
+        let keep = vec![true; self.records.len()];
+        self.retain(&keep, refused, width);
+    }
+
+    /// Leaves out the records that are not to be kept, and moves the refused ones to `bad`. `keep`
+    /// has an item for each record; `refused` is in order, each index into `records`.
+    pub(crate) fn retain(
+        &mut self,
+        keep: &[bool],
+        refused: impl IntoIterator<Item = (usize, BadRecord)>,
+        width: usize,
+    ) {
+        let mut keep = keep.to_vec();
+        for (row, bad) in refused {
+            keep[row] = false;
+            self.bad.push(bad);
         }
         let mut kept = 0;
-        for (row, _) in gone.iter().enumerate().filter(|(_, gone)| !**gone) {
+        for (row, _) in keep.iter().enumerate().filter(|(_, keep)| **keep) {
             self.records[kept] = self.records[row];
             self.spans
                 .copy_within(row * width..(row + 1) * width, kept * width);
@@ -157,7 +182,6 @@ impl Rows {
         }
         self.records.truncate(kept);
         self.spans.truncate(kept * width);
-        self.bad.extend(refused.into_iter().map(|(_, bad)| bad));
         self.bad.sort_by_key(|bad| bad.record.index);
     }
 }

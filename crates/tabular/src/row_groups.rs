@@ -7,9 +7,10 @@
 //! Long or wide rows close blocks and row groups before they have all their rows, so that memory
 //! has a bound. Each row counts by its own values, hence again whatever the batches were.
 
-use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{ArrowError, DataType, SchemaRef};
+use arrow_schema::{ArrowError, SchemaRef};
+
+use crate::value_bytes::value_bytes;
 
 /// Rows that the encoder is given at a time, and rows of a page: 128 KiB of 64-bit values, small
 /// enough to stay in a core's cache while they are encoded and compressed.
@@ -35,6 +36,10 @@ pub(crate) struct RowGroups {
     schema: SchemaRef,
     rows_per_group: usize,
     bytes_per_group: usize,
+    /// Row groups end at every so many rows of the whole stream, whatever else ends them.
+    stretch: usize,
+    /// Rows from the group's first to the end of its stretch.
+    stretch_left: usize,
     /// Slices of the block that is being filled.
     pieces: Vec<Vec<ArrayRef>>,
     piece_rows: usize,
@@ -55,11 +60,20 @@ impl RowGroups {
             schema,
             rows_per_group: rows_per_group.max(1),
             bytes_per_group,
+            stretch: usize::MAX,
+            stretch_left: usize::MAX,
             pieces: Vec::new(),
             piece_rows: 0,
             piece_bytes: 0,
             group,
         }
+    }
+
+    /// Row groups end after every `rows` (at least 1) rows of the stream too.
+    pub(crate) fn ending_every(mut self, rows: usize) -> RowGroups {
+        self.stretch = rows.max(1);
+        self.stretch_left = self.stretch;
+        self
     }
 
     fn empty_group(columns: usize) -> RowGroup {
@@ -110,7 +124,7 @@ impl RowGroups {
     /// True only between blocks.
     fn is_full(&self) -> bool {
         let enough =
-            self.group.rows == self.rows_per_group || self.group.bytes >= self.bytes_per_group;
+            self.group.rows == self.group_end() || self.group.bytes >= self.bytes_per_group;
         self.piece_rows == 0 && self.group.rows > 0 && enough
     }
 
@@ -124,7 +138,12 @@ impl RowGroups {
 
     /// Rows of the block that is being filled.
     fn block_end(&self) -> usize {
-        BLOCK_ROWS.min(self.rows_per_group - self.group.rows)
+        BLOCK_ROWS.min(self.group_end() - self.group.rows)
+    }
+
+    /// Rows of the group that is being filled, if its values are short.
+    fn group_end(&self) -> usize {
+        self.rows_per_group.min(self.stretch_left)
     }
 
     fn check(&self, batch: &RecordBatch) -> Result<(), ArrowError> {
@@ -161,6 +180,10 @@ impl RowGroups {
     }
 
     fn take_group(&mut self) -> RowGroup {
+        self.stretch_left -= self.group.rows;
+        if self.stretch_left == 0 || self.stretch == usize::MAX {
+            self.stretch_left = self.stretch;
+        }
         let empty = RowGroups::empty_group(self.group.columns.len());
         std::mem::replace(&mut self.group, empty)
     }
@@ -185,13 +208,23 @@ fn fitting(batch: &RecordBatch, at: usize, wanted: usize, room: usize) -> usize 
 
 /// Bytes of the values of rows `from..to`, nulls counted as values are.
 fn bytes_of(batch: &RecordBatch, from: usize, to: usize) -> usize {
-    let of_column = |column: &ArrayRef| match column.data_type() {
-        DataType::Utf8 => {
-            let offsets = column.as_string::<i32>().value_offsets();
-            let text = offsets[to].saturating_sub(offsets[from]);
-            usize::try_from(text).unwrap_or(0) + (to - from) * size_of::<i32>()
-        }
-        other => (to - from) * other.primitive_width().unwrap_or(1),
-    };
+    let of_column = |column: &ArrayRef| value_bytes(column.as_ref(), from, to);
     batch.columns().iter().map(of_column).sum()
+}
+
+/// The two halves of blocks: the first so many rows, and the rest.
+pub(crate) fn split(blocks: &[ArrayRef], rows: usize) -> (Vec<ArrayRef>, Vec<ArrayRef>) {
+    let (mut first, mut rest) = (Vec::new(), Vec::new());
+    let mut left = rows;
+    for block in blocks {
+        let take = left.min(block.len());
+        left -= take;
+        if take > 0 {
+            first.push(block.slice(0, take));
+        }
+        if take < block.len() {
+            rest.push(block.slice(take, block.len() - take));
+        }
+    }
+    (first, rest)
 }

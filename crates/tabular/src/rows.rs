@@ -3,26 +3,69 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use arrow_schema::Fields;
+
 use crate::bad_rows::{BadReason, BadRow, OnBadRow};
+use crate::batches::{Batches, Types};
 use crate::blocks::{Block, Blocks, Cutting, Pool};
+use crate::cell_text;
+use crate::dialect::Dialect;
 use crate::error::TabularError;
+use crate::format::Layout;
 use crate::input::Input;
+use crate::json_columns;
+use crate::json_rows::{self, Keys};
 use crate::ordered::ordered_map;
 use crate::parser::{ParseLimits, parse};
 use crate::progress::{Progress, report};
 use crate::quarantine::Quarantine;
 use crate::records::{BadRecord, MAX_BLOCK, Record, Rows, excerpt};
+use crate::rendered_rows;
 use crate::scan::{FileScan, ScanOptions, Typing};
 
-/// Inputs about to be read, with the first one's header known.
+/// Inputs about to be read, with the first one's columns known.
 pub(crate) struct Pass {
-    blocks: Blocks,
+    source: Source,
+    parser: Parser,
+    names: Vec<String>,
     pool: Pool,
     cutting: Cutting,
     threads: usize,
     files: Vec<String>,
     /// A contract has columns that errors must not show.
     secret: bool,
+}
+
+/// What gives blocks.
+enum Source {
+    Text(Blocks),
+    Batches(Batches),
+}
+
+/// What finds the rows of a block.
+enum Parser {
+    Csv,
+    Json(Keys),
+    Rendered,
+}
+
+impl Source {
+    fn next(&mut self) -> Result<Option<Block>, TabularError> {
+        match self {
+            Source::Text(blocks) => blocks.next(),
+            Source::Batches(batches) => batches.next(),
+        }
+    }
+}
+
+impl Parser {
+    fn parse(&self, block: &mut Block, dialect: &Dialect, limits: &ParseLimits) -> Rows {
+        match self {
+            Parser::Csv => parse(block.text(), block.start, dialect, limits),
+            Parser::Json(keys) => json_rows::parse(block, keys, limits),
+            Parser::Rendered => rendered_rows::render(block, limits),
+        }
+    }
 }
 
 /// A block's rows on their way from a worker to the consumer.
@@ -45,64 +88,157 @@ pub(crate) struct Taken<'a, X> {
 }
 
 impl Pass {
-    /// Opens the first input.
+    /// Opens the first input. JSON Lines are read once before, for their keys, unless the options
+    /// know them.
     pub(crate) fn open(inputs: &[Input], options: &ScanOptions) -> Result<Self, TabularError> {
         options.check()?;
-        let cutting = Cutting {
-            dialect: options.dialect,
+        let layout = layout_of(inputs)?;
+        let mut cutting = Cutting {
+            layout,
+            dialect: match layout {
+                Layout::Csv => options.dialect,
+                Layout::JsonLines | Layout::Parquet => Dialect::default(),
+            },
+            names: None,
             block_bytes: options.block_bytes.clamp(1, MAX_BLOCK / 4),
             max_record: options.max_record as usize,
             limit_rows: options.limit_rows,
         };
         let pool = Pool::default();
-        let blocks = Blocks::open(inputs, &cutting, &pool)?;
+        let (source, parser) = match layout {
+            Layout::Csv => (
+                Source::Text(Blocks::open(inputs, &cutting, &pool)?),
+                Parser::Csv,
+            ),
+            Layout::JsonLines => {
+                let names = json_names(inputs, &cutting, options)?;
+                let keys = Keys::new(&names);
+                cutting.names = Some(names);
+                (
+                    Source::Text(Blocks::open(inputs, &cutting, &pool)?),
+                    Parser::Json(keys),
+                )
+            }
+            Layout::Parquet => {
+                let batches = Batches::open(inputs, Types::Parquet, None, options.limit_rows)?;
+                (Source::Batches(batches), Parser::Rendered)
+            }
+        };
+        let names = match &source {
+            Source::Text(blocks) => blocks.header().names.clone(),
+            Source::Batches(batches) => batches.names().to_vec(),
+        };
         let files = inputs.iter().map(|i| i.name.clone()).collect();
         let secret =
             matches!(&options.typing, Typing::Contract(s) if s.columns.iter().any(|c| c.sensitive));
-        Ok(Self {
-            blocks,
+        let pass = Self {
+            source,
+            parser,
+            names,
             pool,
             cutting,
             threads: options.threads,
             files,
             secret,
+        };
+        pass.check_new_columns(options)?;
+        Ok(pass)
+    }
+
+    /// A contract may say that there are no other columns than its own.
+    fn check_new_columns(&self, options: &ScanOptions) -> Result<(), TabularError> {
+        let Typing::Contract(contract) = &options.typing else {
+            return Ok(());
+        };
+        let unknown = |name: &&String| contract.index_of(name).is_none();
+        let new: Vec<String> = self.names.iter().filter(unknown).cloned().collect();
+        if new.is_empty() || !options.refuse_new_columns {
+            return Ok(());
+        }
+        Err(TabularError::NewColumns {
+            file: self.files[0].clone(),
+            columns: new,
         })
     }
 
     /// The columns, in order.
     pub(crate) fn names(&self) -> &[String] {
-        &self.blocks.header().names
+        &self.names
+    }
+
+    /// How the text is written; the usual way where that of the source is no CSV.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.cutting.dialect
+    }
+
+    /// The columns with their own types, where the source has types.
+    pub(crate) fn fields(&self) -> Option<&Fields> {
+        match &self.source {
+            Source::Text(_) => None,
+            Source::Batches(batches) => Some(batches.schema().fields()),
+        }
+    }
+
+    /// Refuses columns whose values have no text, such as lists.
+    pub(crate) fn check_text(
+        &self,
+        places: impl IntoIterator<Item = usize>,
+    ) -> Result<(), TabularError> {
+        let Some(fields) = self.fields() else {
+            return Ok(());
+        };
+        let nested: Vec<String> = places
+            .into_iter()
+            .map(|place| &fields[place])
+            .filter(|field| !cell_text::has_text(field.data_type()))
+            .map(|field| format!("{} ({})", field.name(), field.data_type()))
+            .collect();
+        if nested.is_empty() {
+            return Ok(());
+        }
+        Err(TabularError::Options(format!(
+            "{}: columns that are no single values cannot be written as text: {}; select or drop \
+             columns so that they are left out",
+            self.files[0],
+            nested.join(", ")
+        )))
     }
 
     /// Runs `map` on each block's rows in parallel, hands bad rows to `refusals`, then the rest to
     /// `take`, both in input order. Gives rows and bytes of each input read.
     pub(crate) fn run<X: Send>(
-        mut self,
+        self,
         refusals: &mut Refusals,
         progress: &dyn Progress,
         map: impl Fn(&Block, &mut Rows) -> X + Sync,
         mut take: impl FnMut(Taken<'_, X>) -> Result<(), TabularError>,
     ) -> Result<Vec<FileScan>, TabularError> {
+        let Self {
+            mut source,
+            parser,
+            names,
+            pool,
+            cutting,
+            threads,
+            files,
+            secret,
+        } = self;
         let limits = ParseLimits {
-            fields: Some(self.names().len()),
+            fields: Some(names.len()),
             records: u64::MAX,
-            record_bytes: self.cutting.max_record,
+            record_bytes: cutting.max_record,
         };
-        let (dialect, block_bytes, pool) = (
-            self.cutting.dialect,
-            self.cutting.block_bytes,
-            self.pool.clone(),
-        );
-        let work = |block: Block| {
-            let mut rows = parse(block.text(), block.start, &dialect, &limits);
+        let (dialect, block_bytes) = (cutting.dialect, cutting.block_bytes);
+        let work = |mut block: Block| {
+            let mut rows = parser.parse(&mut block, &dialect, &limits);
             check_encoding(&block, &mut rows, limits.fields.unwrap_or_default());
             let value = map(&block, &mut rows);
             Parsed { block, rows, value }
         };
-        let mut place = Place::new(&self.files, self.secret);
+        let mut place = Place::new(&files, secret, cutting.layout);
         ordered_map(
-            self.threads,
-            || self.blocks.next(),
+            threads,
+            || source.next(),
             work,
             |parsed: Parsed<X>| {
                 place.enter(&parsed.block);
@@ -113,10 +249,7 @@ impl Pass {
                     return Err(place.too_long(record, &parsed.block, limits.record_bytes as u64));
                 }
                 refusals.total += u64::from(parsed.rows.total);
-                let (rows, bytes) = (
-                    u64::from(parsed.rows.total),
-                    parsed.block.text().len() as u64,
-                );
+                let (rows, bytes) = (u64::from(parsed.rows.total), parsed.block.bytes_read());
                 let Parsed {
                     block,
                     rows: parsed_rows,
@@ -136,6 +269,39 @@ impl Pass {
         )?;
         Ok(place.done)
     }
+}
+
+/// All inputs of a pass are laid out alike.
+fn layout_of(inputs: &[Input]) -> Result<Layout, TabularError> {
+    let first = inputs.first().ok_or(TabularError::NoInput)?;
+    match inputs.iter().find(|input| input.layout != first.layout) {
+        None => Ok(first.layout),
+        Some(other) => Err(TabularError::Options(format!(
+            "{} is {}, {} is {}: inputs of one pass are laid out alike",
+            first.name,
+            first.layout.name(),
+            other.name,
+            other.layout.name()
+        ))),
+    }
+}
+
+/// The columns of JSON Lines; those of a contract are there even if no object has them.
+fn json_names(
+    inputs: &[Input],
+    cutting: &Cutting,
+    options: &ScanOptions,
+) -> Result<Vec<String>, TabularError> {
+    let mut names = match &options.keys {
+        Some(keys) => keys.clone(),
+        None => json_columns::discover(inputs, cutting, options.threads)?,
+    };
+    if let Typing::Contract(contract) = &options.typing {
+        let missing = contract.columns.iter().map(|c| &c.name);
+        let missing: Vec<String> = missing.filter(|n| !names.contains(n)).cloned().collect();
+        names.extend(missing);
+    }
+    Ok(names)
 }
 
 /// Rows that are not UTF-8 are bad. The block is checked as a whole first: records end at ASCII
@@ -170,6 +336,8 @@ fn check_encoding(block: &Block, rows: &mut Rows, width: usize) {
 struct Place<'a> {
     files: &'a [String],
     secret: bool,
+    /// Parquet has no lines.
+    layout: Layout,
     lines: u64,
     records: u64,
     /// Rows and bytes of the inputs, the last one under way.
@@ -177,10 +345,11 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn new(files: &'a [String], secret: bool) -> Self {
+    fn new(files: &'a [String], secret: bool, layout: Layout) -> Self {
         Self {
             files,
             secret,
+            layout,
             lines: 0,
             records: 0,
             done: Vec::new(),
@@ -211,10 +380,17 @@ impl<'a> Place<'a> {
     fn bad_row(&self, bad: &BadRecord, block: &Block) -> BadRow {
         let record = &bad.record;
         // These quote the row from somewhere within it, whatever column that is.
-        let hidden = self.secret && matches!(bad.reason, BadReason::Quote | BadReason::Encoding);
+        let hidden = self.secret
+            && matches!(
+                bad.reason,
+                BadReason::Quote | BadReason::Encoding | BadReason::Json
+            );
         BadRow {
             file: self.files[block.file].clone(),
-            line: self.lines + u64::from(record.line) + 1,
+            line: match self.layout {
+                Layout::Csv | Layout::JsonLines => self.lines + u64::from(record.line) + 1,
+                Layout::Parquet => 0,
+            },
             record: self.records + u64::from(record.index) + 1,
             byte: block.byte + u64::from(record.start),
             column: bad.column.clone(),

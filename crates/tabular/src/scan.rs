@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use arrow_schema::{FieldRef, Fields};
+
 use crate::arrow_columns::{Cells, Rule, refused};
 use crate::bad_rows::{BadReason, OnBadRow};
+use crate::blocks::Block;
+use crate::cell_text;
 use crate::dialect::Dialect;
 use crate::error::TabularError;
-use crate::infer::{Guess, observe};
+use crate::format::Layout;
+use crate::infer::{CSV_QUOTED, Guess, JSON_QUOTED, observe};
 use crate::input::Input;
 use crate::progress::Progress;
 use crate::records::{BadRecord, MAX_BLOCK, Rows};
@@ -40,6 +45,10 @@ pub struct ScanOptions {
     pub max_record: u64,
     /// Threads that parse; reading and writing have one each besides.
     pub threads: usize,
+    /// JSON Lines: the columns, where they are known already; else all keys are looked for first.
+    pub keys: Option<Vec<String>>,
+    /// Columns that a contract does not name are an error; else they are read past.
+    pub refuse_new_columns: bool,
     /// Only so many first data rows.
     pub limit_rows: Option<u64>,
     /// What becomes of bad rows.
@@ -62,6 +71,8 @@ impl Default for ScanOptions {
             null_tokens: Vec::new(),
             max_record: DEFAULT_MAX_RECORD,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            keys: None,
+            refuse_new_columns: false,
             limit_rows: None,
             on_bad_row: OnBadRow::Fail,
             block_bytes: DEFAULT_BLOCK_BYTES,
@@ -189,14 +200,21 @@ pub fn scan(
     let pass = Pass::open(inputs, options)?;
     let header = pass.names().to_vec();
     let rules = options.contract_rules(&header, &inputs[0].name)?;
-    let typed = options.typing == Typing::Infer;
-    let (width, dialect) = (header.len(), options.dialect);
+    let own = pass.fields().map(own_schema);
+    let typed = options.typing == Typing::Infer && own.is_none();
+    let (width, dialect) = (header.len(), pass.dialect());
+    let quoted = if inputs[0].layout == Layout::JsonLines {
+        JSON_QUOTED
+    } else {
+        CSV_QUOTED
+    };
     let mut guesses = vec![Guess::NONE; width];
     let mut refusals = Refusals::new(options.on_bad_row);
-    let look = |block: &crate::blocks::Block, rows: &mut Rows| {
-        hold_to(&rules, rows, block.text(), width, &dialect);
+    let look = |block: &Block, rows: &mut Rows| {
+        hold_to(&rules, rows, block, width, &dialect);
         if typed {
-            observe(rows, block.text(), width, &dialect, &options.null_tokens)
+            let tokens = &options.null_tokens;
+            observe(rows, block.text(), width, &dialect, tokens, quoted)
         } else {
             Vec::new()
         }
@@ -208,8 +226,9 @@ pub fn scan(
         Ok(())
     })?;
     refusals.finish()?;
-    let schema = match options.typing {
-        Typing::Infer => {
+    let schema = match (&options.typing, own) {
+        (Typing::Infer, Some(own)) => own,
+        (Typing::Infer, None) => {
             let columns = header
                 .iter()
                 .zip(&guesses)
@@ -218,8 +237,8 @@ pub fn scan(
                 columns: columns.collect(),
             }
         }
-        Typing::Text => text_schema(&header, &options.null_tokens),
-        Typing::Contract(_) => Schema {
+        (Typing::Text, _) => text_schema(&header, &options.null_tokens),
+        (Typing::Contract(_), _) => Schema {
             columns: rules.into_iter().map(|r| r.column).collect(),
         },
     };
@@ -232,6 +251,17 @@ pub fn scan(
         bad: refusals.counts,
         files,
     })
+}
+
+/// The columns of a source that has types, each as the nearest of ours.
+pub(crate) fn own_schema(fields: &Fields) -> Schema {
+    let column = |field: &FieldRef| Column {
+        nullable: field.is_nullable(),
+        ..Column::new(field.name(), cell_text::column_type(field.data_type()))
+    };
+    Schema {
+        columns: fields.iter().map(column).collect(),
+    }
 }
 
 /// All columns as nullable text.
@@ -249,7 +279,7 @@ pub(crate) fn text_schema(names: &[String], null_tokens: &[String]) -> Schema {
 pub(crate) fn hold_to(
     rules: &[Rule],
     rows: &mut Rows,
-    block: &[u8],
+    block: &Block,
     width: usize,
     dialect: &Dialect,
 ) {

@@ -9,12 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::bad_rows::BadReason;
 use crate::blocks::Block;
 use crate::error::TabularError;
+use crate::format::Format;
 use crate::input::Input;
+use crate::parquet_writer::ParquetCompression;
 use crate::progress::Progress;
 use crate::records::Rows;
 use crate::rows::{Pass, Refusals};
 use crate::scan::ScanOptions;
 use crate::schema::Schema;
+use crate::shard_files::ShardFiles;
 use crate::shard_rows::RowPlan;
 use crate::shard_writer::ShardWriter;
 
@@ -33,18 +36,24 @@ pub struct ShardJob<'a> {
     pub sidecar: Vec<String>,
     /// What a null is written as in a shard.
     pub null: String,
-    /// Bytes of a shard before compression, at most.
+    /// Bytes of a shard, at most: of text before compression, of Parquet those of the whole file. A
+    /// row that alone makes a larger one is [`TabularError::RowTooLarge`].
     pub max_bytes: u64,
     /// Rows of a shard, at most.
     pub max_rows: Option<u64>,
-    /// Bytes of a row with its line end, at most; a longer row is [`BadReason::TooLong`]. Never more
-    /// than `max_bytes`.
+    /// Bytes of a row with its line end, for Parquet those of its selected cells as text, at most; a
+    /// longer row is [`BadReason::TooLong`]. Never more than `max_bytes`.
     pub max_record_bytes: Option<u64>,
-    /// Compress shards.
-    pub gzip: bool,
+    /// What shards are written as.
+    pub format: Format,
+    /// Rows of a row group of Parquet, at least 1. A row group also ends at `max_rows`, and where
+    /// its values are about a quarter of `max_bytes`, or 64 MiB, in memory.
+    pub row_group_rows: usize,
+    /// The codec inside Parquet.
+    pub parquet_compression: ParquetCompression,
     /// Where shards and sidecars go; made if it is not there.
     pub folder: &'a Path,
-    /// A shard is `{prefix}{index:05}.csv`, with `.gz` if compressed; its sidecar ends in `.arrow`.
+    /// A shard is `{prefix}{index:05}.{format}`; its sidecar ends in `.arrow`.
     pub name_prefix: String,
     /// Bad rows go here, a JSON object a line; not written if there are none.
     pub quarantine: &'a Path,
@@ -73,7 +82,8 @@ pub struct SealedShard {
     pub sidecar_bytes: u64,
     /// SHA-256 of the sidecar.
     pub sidecar_sha256: String,
-    /// Bytes of the longest row with its line end.
+    /// Bytes of the longest piece that a request cannot do without: of text the longest row with its
+    /// line end, of Parquet, which nobody splits, the whole file.
     pub longest_record: u64,
 }
 
@@ -93,11 +103,14 @@ pub struct ShardTotals {
 }
 
 /// Writes all shards, each given to `on_sealed` as soon as it is durable. The same inputs and options
-/// give the same bytes, whatever the number of threads. Memory: about four blocks a thread.
+/// give the same bytes, whatever the number of threads; those of Parquet shards and their sidecars
+/// do not depend on the size of blocks either. Memory: about four blocks a thread; for Parquet also
+/// what a [`ParquetSink`](crate::parquet_writer::ParquetSink) takes.
 ///
 /// # Errors
 /// Those of [`scan`](crate::scan::scan) for bad rows, to which newlines in selected cells and rows
-/// that are too long are added; those of writing; whatever `on_sealed` gives.
+/// that are too long are added; [`TabularError::RowTooLarge`]; those of writing; whatever
+/// `on_sealed` gives.
 pub fn write_shards(
     job: &ShardJob<'_>,
     on_sealed: &mut dyn FnMut(SealedShard) -> Result<(), TabularError>,
@@ -105,13 +118,13 @@ pub fn write_shards(
 ) -> Result<ShardTotals, TabularError> {
     std::fs::create_dir_all(job.folder).map_err(TabularError::io("create", job.folder))?;
     let pass = Pass::open(job.inputs, job.scan)?;
-    let plan = RowPlan::new(job, pass.names())?;
+    let plan = RowPlan::new(job, &pass)?;
     let mut refusals = Refusals::new(job.scan.on_bad_row).keep_in(job.quarantine)?;
-    let mut writer = ShardWriter::new(job, &plan, on_sealed);
+    let files = ShardFiles::new(job, plan.fields.clone(), on_sealed);
+    let mut writer = ShardWriter::new(&plan, files)?;
     let format = |block: &Block, rows: &mut Rows| plan.format(block, rows);
     pass.run(&mut refusals, progress, format, |taken| writer.take(taken))?;
-    writer.seal()?;
-    let mut totals = writer.totals;
+    let mut totals = writer.finish()?;
     refusals.keep()?;
     refusals.finish()?;
     totals.rows_source = refusals.total;

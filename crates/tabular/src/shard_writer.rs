@@ -1,74 +1,102 @@
-//! Formatted rows to shards, in order: cut, hashed, sealed.
+//! Rows as text to shards, in order: cut, hashed, sealed.
 
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
-use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array};
-use arrow_schema::Field;
+use arrow_array::RecordBatch;
 
-use crate::compression::{Compression, FinishWrite, compress};
-use crate::durable_file::DurableFile;
+use crate::compression::{FinishWrite, compress};
 use crate::error::TabularError;
+use crate::parquet_shards::ParquetShards;
 use crate::rows::Taken;
-use crate::shard::{SealedShard, ShardJob, ShardTotals};
-use crate::shard_rows::{Formatted, RowPlan};
-use crate::sidecar::{SidecarWriter, sidecar_schema};
+use crate::shard::ShardTotals;
+use crate::shard_files::{BegunShard, ShardFiles};
+use crate::shard_rows::{Body, Formatted, RowPlan, Text};
+
+/// Cuts rows into shards of either kind, in order.
+pub(crate) enum ShardWriter<'a, 'b> {
+    Text(TextShards<'a, 'b>),
+    Parquet(Box<ParquetShards<'a, 'b>>),
+}
+
+impl<'a, 'b> ShardWriter<'a, 'b> {
+    /// The kind that `plan` formats rows for.
+    pub(crate) fn new(plan: &RowPlan, files: ShardFiles<'a, 'b>) -> Result<Self, TabularError> {
+        Ok(match plan.columns() {
+            None => Self::Text(TextShards { files, open: None }),
+            Some(fields) => Self::Parquet(Box::new(ParquetShards::new(fields, files)?)),
+        })
+    }
+
+    /// Takes a block's rows.
+    pub(crate) fn take(
+        &mut self,
+        taken: Taken<'_, Result<Formatted, TabularError>>,
+    ) -> Result<(), TabularError> {
+        let Taken {
+            file,
+            records_before,
+            block,
+            rows,
+            value,
+        } = taken;
+        let Formatted { body, carried } = value?;
+        if rows.records.is_empty() {
+            return Ok(());
+        }
+        let place = Taken {
+            file,
+            records_before,
+            block,
+            rows,
+            value: (),
+        };
+        match (self, body) {
+            (Self::Text(shards), Body::Text(text)) => {
+                let places = shards.files.places(&place, carried)?;
+                shards.take(&text, &places)
+            }
+            (Self::Parquet(shards), Body::Columns(columns)) => {
+                let places = shards.files.places(&place, carried)?;
+                shards.take(columns, &places)
+            }
+            _ => Err(TabularError::Internal(
+                "rows were made for shards of another kind".into(),
+            )),
+        }
+    }
+
+    /// Seals the last shard.
+    pub(crate) fn finish(self) -> Result<ShardTotals, TabularError> {
+        match self {
+            Self::Text(mut shards) => {
+                shards.seal()?;
+                Ok(shards.files.totals)
+            }
+            Self::Parquet(shards) => shards.finish(),
+        }
+    }
+}
 
 /// The shard being written.
 struct Open {
     text: Box<dyn FinishWrite>,
-    file: DurableFile,
-    sidecar: SidecarWriter<BufWriter<Box<dyn Write + Send>>>,
-    sidecar_file: DurableFile,
-    rows: u64,
+    shard: BegunShard,
     /// Before compression.
     bytes: u64,
     longest: u64,
-    first_ordinal: u64,
 }
 
-/// Cuts rows into shards, in order.
-pub(crate) struct ShardWriter<'a, 'b> {
-    job: &'a ShardJob<'b>,
-    fields: Vec<Field>,
-    on_sealed: &'a mut dyn FnMut(SealedShard) -> Result<(), TabularError>,
+/// Shards of lines.
+pub(crate) struct TextShards<'a, 'b> {
+    files: ShardFiles<'a, 'b>,
     open: Option<Open>,
-    pub(crate) totals: ShardTotals,
 }
 
-impl<'a, 'b> ShardWriter<'a, 'b> {
-    pub(crate) fn new(
-        job: &'a ShardJob<'b>,
-        plan: &RowPlan,
-        on_sealed: &'a mut dyn FnMut(SealedShard) -> Result<(), TabularError>,
-    ) -> Self {
-        Self {
-            job,
-            fields: plan.fields.clone(),
-            on_sealed,
-            open: None,
-            totals: ShardTotals::default(),
-        }
-    }
-
+impl TextShards<'_, '_> {
     /// Writes a block's rows, as many at once as the shard takes.
-    pub(crate) fn take(&mut self, taken: Taken<'_, Formatted>) -> Result<(), TabularError> {
-        let Formatted {
-            text,
-            ends,
-            sidecar,
-        } = taken.value;
+    fn take(&mut self, text: &Text, places: &RecordBatch) -> Result<(), TabularError> {
+        let Text { text, ends } = text;
         let rows = ends.len();
-        if rows == 0 {
-            return Ok(());
-        }
-        let records = taken
-            .rows
-            .records
-            .iter()
-            .map(|r| taken.records_before + u64::from(r.index) + 1);
-        let batch = self.batch(taken.file, records, sidecar?, rows)?;
         let mut from = 0;
         while from < rows {
             let start = if from == 0 { 0 } else { ends[from - 1] };
@@ -81,37 +109,21 @@ impl<'a, 'b> ShardWriter<'a, 'b> {
                 &text[start..ends[to - 1]],
                 &ends[from..to],
                 start,
-                &batch.slice(from, to - from),
+                &places.slice(from, to - from),
             )?;
             from = to;
         }
         Ok(())
     }
 
-    fn batch(
-        &self,
-        file: usize,
-        records: impl Iterator<Item = u64>,
-        columns: Vec<ArrayRef>,
-        rows: usize,
-    ) -> Result<RecordBatch, TabularError> {
-        let first = self.totals.rows_accepted;
-        let mut arrays: Vec<ArrayRef> = vec![
-            Arc::new(UInt64Array::from_iter_values(first..first + rows as u64)),
-            Arc::new(UInt32Array::from(vec![file as u32; rows])),
-            Arc::new(UInt64Array::from_iter_values(records)),
-        ];
-        arrays.extend(columns);
-        RecordBatch::try_new(sidecar_schema(&self.fields), arrays)
-            .map_err(|e| TabularError::Internal(format!("sidecar batch: {e}")))
-    }
-
     /// How many of the next rows fit into the shard; an empty shard takes at least one.
     fn room(&self, ends: &[usize], start: usize) -> usize {
-        let (rows, bytes) = self.open.as_ref().map_or((0, 0), |o| (o.rows, o.bytes));
-        let bytes_left = self.job.max_bytes.saturating_sub(bytes);
+        let open = self.open.as_ref();
+        let (rows, bytes) = open.map_or((0, 0), |o| (o.shard.rows, o.bytes));
+        let job = self.files.job;
+        let bytes_left = job.max_bytes.saturating_sub(bytes);
         let by_bytes = ends.partition_point(|end| (end - start) as u64 <= bytes_left);
-        let rows_left = self.job.max_rows.map_or(u64::MAX, |max| max.max(1) - rows);
+        let rows_left = job.max_rows.map_or(u64::MAX, |max| max.max(1) - rows);
         let room = by_bytes.min(usize::try_from(rows_left).unwrap_or(usize::MAX));
         if rows == 0 { room.max(1) } else { room }
     }
@@ -121,16 +133,16 @@ impl<'a, 'b> ShardWriter<'a, 'b> {
         text: &[u8],
         ends: &[usize],
         start: usize,
-        batch: &RecordBatch,
+        places: &RecordBatch,
     ) -> Result<(), TabularError> {
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => self.start()?,
+            None => self.begin()?,
         };
         open.text
             .write_all(text)
-            .map_err(TabularError::io("write", self.path()))?;
-        open.sidecar.write(batch)?;
+            .map_err(TabularError::io("write", self.files.path()))?;
+        open.shard.remember(places)?;
         let starts = std::iter::once(&start).chain(ends);
         let longest = ends
             .iter()
@@ -139,79 +151,32 @@ impl<'a, 'b> ShardWriter<'a, 'b> {
             .max()
             .unwrap_or(0);
         open.longest = open.longest.max(longest as u64);
-        open.rows += ends.len() as u64;
+        open.shard.rows += ends.len() as u64;
         open.bytes += text.len() as u64;
-        self.totals.rows_accepted += ends.len() as u64;
         self.open = Some(open);
         Ok(())
     }
 
-    fn name(&self) -> String {
-        let extension = if self.job.gzip { "csv.gz" } else { "csv" };
-        format!(
-            "{}{:05}.{extension}",
-            self.job.name_prefix, self.totals.shards
-        )
-    }
-
-    fn path(&self) -> PathBuf {
-        self.job.folder.join(self.name())
-    }
-
-    fn start(&self) -> Result<Open, TabularError> {
-        let sidecar_path = self.job.folder.join(format!(
-            "{}{:05}.arrow",
-            self.job.name_prefix, self.totals.shards
-        ));
-        let file = DurableFile::create(&self.path())?;
-        let sidecar_file = DurableFile::create(&sidecar_path)?;
-        let compression = if self.job.gzip {
-            Compression::Gzip
-        } else {
-            Compression::None
-        };
-        let target = BufWriter::new(sidecar_file.writer());
+    fn begin(&self) -> Result<Open, TabularError> {
+        let shard = self.files.begin()?;
+        let target = Box::new(BufWriter::new(shard.writer()));
         Ok(Open {
-            text: compress(compression, Box::new(BufWriter::new(file.writer()))),
-            file,
-            sidecar: SidecarWriter::new(target, &self.fields, &sidecar_path)?,
-            sidecar_file,
-            rows: 0,
+            text: compress(self.files.job.format.compression, target),
+            shard,
             bytes: 0,
             longest: 0,
-            first_ordinal: self.totals.rows_accepted,
         })
     }
 
     /// Makes the shard durable and tells of it.
-    pub(crate) fn seal(&mut self) -> Result<(), TabularError> {
+    fn seal(&mut self) -> Result<(), TabularError> {
         let Some(open) = self.open.take() else {
             return Ok(());
         };
-        let (name, path) = (self.name(), self.path());
-        let mut text = open
-            .text
-            .finish()
-            .map_err(TabularError::io("write", &path))?;
+        let path = self.files.path();
+        let text = open.text.finish();
+        let mut text = text.map_err(TabularError::io("write", &path))?;
         text.flush().map_err(TabularError::io("write", &path))?;
-        open.sidecar.finish()?;
-        let sidecar = open.sidecar_file.commit()?;
-        let shard = open.file.commit()?;
-        let index = self.totals.shards;
-        self.totals.shards += 1;
-        self.totals.bytes += shard.bytes;
-        (self.on_sealed)(SealedShard {
-            index,
-            name,
-            path,
-            sidecar_path: sidecar.path,
-            rows: open.rows,
-            first_ordinal: open.first_ordinal,
-            bytes: shard.bytes,
-            sha256: shard.sha256,
-            sidecar_bytes: sidecar.bytes,
-            sidecar_sha256: sidecar.sha256,
-            longest_record: open.longest,
-        })
+        self.files.seal(open.shard, Some(open.longest))
     }
 }

@@ -5,12 +5,11 @@
 //! CRC-32C (sections 3 and 4). Streams may follow one another; nothing marks the end, so a cut
 //! between two chunks cannot be seen here: rows and bytes are recorded elsewhere.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use crc_fast::CrcAlgorithm;
-use rayon::prelude::*;
 
-use crate::compression::FinishWrite;
+use crate::chunked::{BlockFormat, Chunks, Counted};
 
 /// The chunk that opens every stream (section 4.1).
 pub(crate) const STREAM_IDENTIFIER: [u8; 10] = *b"\xff\x06\x00\x00sNaPpY";
@@ -18,8 +17,6 @@ pub(crate) const STREAM_IDENTIFIER: [u8; 10] = *b"\xff\x06\x00\x00sNaPpY";
 pub(crate) const MAX_BLOCK_BYTES: usize = 65_536;
 /// Most bytes that Snappy makes of [`MAX_BLOCK_BYTES`]: `32 + n + n / 6` (snappy.cc).
 const MAX_COMPRESSED_BYTES: usize = 32 + MAX_BLOCK_BYTES + MAX_BLOCK_BYTES / 6;
-/// Blocks that are compressed together, in parallel: 2 MiB of plain bytes.
-const BLOCKS_AT_ONCE: usize = 32;
 /// Type, length and checksum before the data of a chunk.
 const CHUNK_PREFIX_BYTES: usize = 8;
 /// The masking constant of section 3.
@@ -57,9 +54,7 @@ pub(crate) struct Chunk {
 
 /// Reads chunk by chunk, checking each. Memory: one chunk (142 KiB) beside the caller's buffer.
 pub(crate) struct ChunkReader<R> {
-    source: R,
-    /// Compressed bytes read.
-    offset: u64,
+    source: Counted<R>,
     body: Vec<u8>,
     decoder: snap::raw::Decoder,
 }
@@ -67,8 +62,7 @@ pub(crate) struct ChunkReader<R> {
 impl<R: Read> ChunkReader<R> {
     pub(crate) fn new(source: R) -> ChunkReader<R> {
         ChunkReader {
-            source,
-            offset: 0,
+            source: Counted::new(source),
             body: Vec::new(),
             decoder: snap::raw::Decoder::new(),
         }
@@ -77,7 +71,7 @@ impl<R: Read> ChunkReader<R> {
     /// The next chunk, its plain bytes in `plain` (emptied first); `None` at the end.
     pub(crate) fn next(&mut self, plain: &mut Vec<u8>) -> io::Result<Option<Chunk>> {
         plain.clear();
-        let start = self.offset;
+        let start = self.source.offset;
         let Some((kind, length)) = self.header()? else {
             return Ok(None);
         };
@@ -88,7 +82,7 @@ impl<R: Read> ChunkReader<R> {
                 self.data(kind, length, start, plain)?;
             }
         }
-        let stored_bytes = self.offset - start;
+        let stored_bytes = self.source.offset - start;
         Ok(Some(Chunk {
             kind,
             stored_bytes,
@@ -97,14 +91,14 @@ impl<R: Read> ChunkReader<R> {
     }
 
     fn header(&mut self) -> io::Result<Option<(ChunkKind, usize)>> {
-        let start = self.offset;
+        let start = self.source.offset;
         let mut header = [0u8; 4];
-        let got = self.fill(&mut header)?;
+        let got = self.source.fill(&mut header)?;
         if got == 0 && start > 0 {
             return Ok(None);
         }
         if got < header.len() {
-            return Err(cut_short(start, self.offset));
+            return Err(cut_short(start, self.source.offset));
         }
         let [kind, a, b, c] = header;
         if start == 0 && kind != STREAM_IDENTIFIER[0] {
@@ -130,10 +124,9 @@ impl<R: Read> ChunkReader<R> {
     }
 
     fn skip(&mut self, length: u64, start: u64) -> io::Result<()> {
-        let got = io::copy(&mut self.source.by_ref().take(length), &mut io::sink())?;
-        self.offset += got;
+        let got = self.source.skip(length)?;
         if got < length {
-            Err(cut_short(start, self.offset))
+            Err(cut_short(start, self.source.offset))
         } else {
             Ok(())
         }
@@ -209,27 +202,12 @@ impl<R: Read> ChunkReader<R> {
     }
 
     fn fill_all(&mut self, buf: &mut [u8], start: u64) -> io::Result<()> {
-        let got = self.fill(buf)?;
+        let got = self.source.fill(buf)?;
         if got < buf.len() {
-            Err(cut_short(start, self.offset))
+            Err(cut_short(start, self.source.offset))
         } else {
             Ok(())
         }
-    }
-
-    /// Reads until `buf` is full or the source ends; how much it got.
-    fn fill(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let mut got = 0;
-        while got < buf.len() {
-            match self.source.read(&mut buf[got..]) {
-                Ok(0) => break,
-                Ok(n) => got += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.offset += got as u64;
-        Ok(got)
     }
 }
 
@@ -257,79 +235,30 @@ fn invalid(chunk: u64, what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-/// The plain bytes of a framed stream.
-pub(crate) struct FramedReader<R> {
-    chunks: ChunkReader<R>,
-    plain: Vec<u8>,
-    given: usize,
-    failed: bool,
-}
+impl<R: Read> Chunks for ChunkReader<R> {
+    const NAME: &'static str = "framed Snappy";
 
-impl<R: Read> FramedReader<R> {
-    pub(crate) fn new(source: R) -> FramedReader<R> {
-        FramedReader {
-            chunks: ChunkReader::new(source),
-            plain: Vec::new(),
-            given: 0,
-            failed: false,
-        }
-    }
-
-    /// Loads the next chunk; false at the end. After an error there is no end, only errors.
-    fn advance(&mut self) -> io::Result<bool> {
-        if self.failed {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the framed Snappy stream failed before",
-            ));
-        }
-        self.given = 0;
-        let next = self.chunks.next(&mut self.plain);
-        if next.is_err() {
-            self.failed = true;
-            self.plain.clear();
-        }
-        Ok(next?.is_some())
+    fn load(&mut self, plain: &mut Vec<u8>) -> io::Result<bool> {
+        Ok(self.next(plain)?.is_some())
     }
 }
 
-impl<R: Read> Read for FramedReader<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        while self.given == self.plain.len() {
-            if !self.advance()? {
-                return Ok(0);
-            }
-        }
-        let n = buf.len().min(self.plain.len() - self.given);
-        buf[..n].copy_from_slice(&self.plain[self.given..self.given + n]);
-        self.given += n;
-        Ok(n)
-    }
-}
+/// One block to one chunk. Data that gains less than an eighth is stored as it is.
+pub(crate) struct FramedBlocks;
 
-/// Room for one chunk, kept from round to round.
-struct Slot {
-    encoder: snap::raw::Encoder,
-    chunk: Vec<u8>,
-}
+impl BlockFormat for FramedBlocks {
+    const BLOCK_BYTES: usize = MAX_BLOCK_BYTES;
+    /// 2 MiB of plain bytes.
+    const BLOCKS_AT_ONCE: usize = 32;
+    const OPENING: &'static [u8] = &STREAM_IDENTIFIER;
+    const EMPTY: &'static [u8] = &[];
 
-impl Slot {
-    fn new() -> Slot {
-        Slot {
-            encoder: snap::raw::Encoder::new(),
-            chunk: Vec::new(),
-        }
-    }
-
-    /// One block to one chunk. Data that gains less than an eighth is stored as it is.
-    fn encode(&mut self, block: &[u8]) -> io::Result<()> {
-        self.chunk.resize(
+    fn pack(encoder: &mut snap::raw::Encoder, block: &[u8], chunk: &mut Vec<u8>) -> io::Result<()> {
+        chunk.resize(
             CHUNK_PREFIX_BYTES + snap::raw::max_compress_len(block.len()),
             0,
         );
-        let packed = self
-            .encoder
-            .compress(block, &mut self.chunk[CHUNK_PREFIX_BYTES..])?;
+        let packed = encoder.compress(block, &mut chunk[CHUNK_PREFIX_BYTES..])?;
         let worth_it = packed < block.len() - block.len() / 8;
         let (kind, size) = if worth_it {
             (0x00, packed)
@@ -337,82 +266,13 @@ impl Slot {
             (0x01, block.len())
         };
         if !worth_it {
-            self.chunk[CHUNK_PREFIX_BYTES..][..size].copy_from_slice(block);
+            chunk[CHUNK_PREFIX_BYTES..][..size].copy_from_slice(block);
         }
-        self.chunk.truncate(CHUNK_PREFIX_BYTES + size);
+        chunk.truncate(CHUNK_PREFIX_BYTES + size);
         let [a, b, c, _] = ((4 + size) as u32).to_le_bytes();
-        self.chunk[..4].copy_from_slice(&[kind, a, b, c]);
-        self.chunk[4..8].copy_from_slice(&masked_crc32c(block).to_le_bytes());
+        chunk[..4].copy_from_slice(&[kind, a, b, c]);
+        chunk[4..8].copy_from_slice(&masked_crc32c(block).to_le_bytes());
         Ok(())
-    }
-}
-
-/// Writes a framed stream. Memory: 2 MiB of plain bytes and as much of chunks.
-pub(crate) struct FramedWriter {
-    inner: Box<dyn Write + Send>,
-    plain: Vec<u8>,
-    slots: Vec<Slot>,
-    opened: bool,
-}
-
-impl FramedWriter {
-    pub(crate) fn new(inner: Box<dyn Write + Send>) -> FramedWriter {
-        FramedWriter {
-            inner,
-            plain: Vec::new(),
-            slots: Vec::new(),
-            opened: false,
-        }
-    }
-
-    fn write_blocks(&mut self) -> io::Result<()> {
-        if !self.opened {
-            self.inner.write_all(&STREAM_IDENTIFIER)?;
-            self.opened = true;
-        }
-        let blocks = self.plain.len().div_ceil(MAX_BLOCK_BYTES);
-        while self.slots.len() < blocks {
-            self.slots.push(Slot::new());
-        }
-        let slots = &mut self.slots[..blocks];
-        if let [slot] = slots {
-            slot.encode(&self.plain)?;
-        } else {
-            slots
-                .par_iter_mut()
-                .zip(self.plain.par_chunks(MAX_BLOCK_BYTES))
-                .try_for_each(|(slot, block)| slot.encode(block))?;
-        }
-        for slot in &self.slots[..blocks] {
-            self.inner.write_all(&slot.chunk)?;
-        }
-        self.plain.clear();
-        Ok(())
-    }
-}
-
-impl Write for FramedWriter {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let capacity = BLOCKS_AT_ONCE * MAX_BLOCK_BYTES;
-        if self.plain.len() == capacity {
-            self.write_blocks()?;
-        }
-        let n = buf.len().min(capacity - self.plain.len());
-        self.plain.extend_from_slice(&buf[..n]);
-        Ok(n)
-    }
-
-    /// Does nothing: blocks are cut every 65,536 bytes whatever the caller's rhythm.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl FinishWrite for FramedWriter {
-    fn finish(mut self: Box<Self>) -> io::Result<Box<dyn Write + Send>> {
-        self.write_blocks()?;
-        self.inner.flush()?;
-        Ok(self.inner)
     }
 }
 
@@ -420,24 +280,29 @@ impl FinishWrite for FramedWriter {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+    use std::io::Write;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::chunked::ChunkedReader;
 
     const UNCOMPRESSED: &str = "ff060000734e61507059010a00007420932b312c322c330a";
     const COMPRESSED: &str = "ff060000734e61507059000c00007420932b0614312c322c330a";
 
     fn read(bytes: &[u8]) -> io::Result<Vec<u8>> {
         let mut out = Vec::new();
-        FramedReader::new(bytes).read_to_end(&mut out).map(|_| out)
+        ChunkedReader::over(ChunkReader::new(bytes))
+            .read_to_end(&mut out)
+            .map(|_| out)
     }
 
     fn write(plain: &[u8]) -> Vec<u8> {
-        let mut slots = Slot::new();
+        let (mut encoder, mut chunk) = (snap::raw::Encoder::new(), Vec::new());
         let mut out = STREAM_IDENTIFIER.to_vec();
         for block in plain.chunks(MAX_BLOCK_BYTES) {
-            slots.encode(block).unwrap();
-            out.extend(&slots.chunk);
+            FramedBlocks::pack(&mut encoder, block, &mut chunk).unwrap();
+            out.extend(&chunk);
         }
         out
     }
@@ -490,7 +355,10 @@ mod tests {
         let mut bytes = write(&vec![b'x'; 200_000]);
         let last = bytes.len() - 1;
         bytes[last] ^= 0xff;
-        let (mut out, mut reader) = (Vec::new(), FramedReader::new(bytes.as_slice()));
+        let (mut out, mut reader) = (
+            Vec::new(),
+            ChunkedReader::over(ChunkReader::new(bytes.as_slice())),
+        );
         reader.read_to_end(&mut out).unwrap_err();
         assert_eq!(out.len(), 3 * MAX_BLOCK_BYTES);
     }
@@ -524,7 +392,7 @@ mod tests {
             let mut ends = vec![10];
             let mut chunks = ChunkReader::new(whole.as_slice());
             let mut buffer = Vec::new();
-            while chunks.next(&mut buffer).unwrap().is_some() { ends.push(chunks.offset as usize); }
+            while chunks.next(&mut buffer).unwrap().is_some() { ends.push(chunks.source.offset as usize); }
             let cut = cut % whole.len();
             let found = read(&whole[..cut]);
             if ends.contains(&cut) {

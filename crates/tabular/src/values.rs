@@ -276,6 +276,15 @@ pub(crate) fn float(text: &[u8]) -> Option<f64> {
     decimal.value(text)
 }
 
+/// Any text that is a finite number, for comparing: also `007`, `+1` and integers of any length, to
+/// the nearest double.
+pub(crate) fn number(text: &[u8]) -> Option<f64> {
+    float(text).or_else(|| {
+        let number: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+        Some(number).filter(|n| n.is_finite())
+    })
+}
+
 /// `true`, `True`, `TRUE` and the same of false.
 pub(crate) fn boolean(text: &[u8]) -> Option<bool> {
     match text {

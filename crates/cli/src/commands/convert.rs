@@ -132,7 +132,7 @@ fn output_format(args: &ConvertArgs, output: &Path) -> Result<Format, RunError> 
         usage(format!(
             "{name}: the name does not tell the format to write"
         ))
-        .with_help("give --to csv, csv.gz, csv.sz or parquet")
+        .with_help("give --to csv, csv.gz, csv.sz, csv.snappy, csv.zst or parquet")
     })
 }
 
@@ -141,6 +141,8 @@ fn format_of(format: FileFormat) -> Format {
         FileFormat::Csv => Format::CSV,
         FileFormat::CsvGz => Format::text(Layout::Csv, Compression::Gzip),
         FileFormat::CsvSz => Format::text(Layout::Csv, Compression::SnappyFramed),
+        FileFormat::CsvSnappy => Format::text(Layout::Csv, Compression::SnappyHadoop),
+        FileFormat::CsvZst => Format::text(Layout::Csv, Compression::Zstd),
         FileFormat::Parquet => Format::PARQUET,
     }
 }

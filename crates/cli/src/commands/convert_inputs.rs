@@ -23,6 +23,8 @@ pub(crate) fn open_inputs(
         Some(FileFormat::Parquet) => return Err(usage(PARQUET_IS_NOT_READ)),
         Some(FileFormat::CsvGz) => Some(Compression::Gzip),
         Some(FileFormat::CsvSz) => Some(Compression::SnappyFramed),
+        Some(FileFormat::CsvSnappy) => Some(Compression::SnappyHadoop),
+        Some(FileFormat::CsvZst) => Some(Compression::Zstd),
         Some(FileFormat::Csv) => Some(Compression::None),
         None => None,
     };

@@ -64,7 +64,7 @@ fn what_is_refused_has_its_code_and_leaves_nothing() {
     insta::assert_snapshot!(refused(&["twice.csv", "x.csv"], 65), @r#"error: twice.csv:1: header: columns 1 and 2 are both named "a": rename one of them"#);
     insta::assert_snapshot!(refused(&["in.csv", "x.xlsx"], 2), @r"
     error: x.xlsx: the name does not tell the format to write
-      help: give --to csv, csv.gz, csv.sz or parquet
+      help: give --to csv, csv.gz, csv.sz, csv.snappy, csv.zst or parquet
     ");
     insta::assert_snapshot!(refused(&["some.parquet", "x.csv"], 2), @"error: some.parquet: Parquet can be written and inspected, and not read by `convert` in this version");
     insta::assert_snapshot!(refused(&["in.csv", "nowhere/x.csv"], 1), @r"
@@ -73,7 +73,7 @@ fn what_is_refused_has_its_code_and_leaves_nothing() {
     ");
     assert!(
         refused(&["in.csv", "x.csv", "--to", "xlsx"], 2)
-            .contains("[possible values: csv, csv.gz, csv.sz, parquet]")
+            .contains("[possible values: csv, csv.gz, csv.sz, csv.snappy, csv.zst, parquet]")
     );
     assert!(refused(&["in.csv"], 2).contains("<IN... OUT>"));
 }
@@ -137,7 +137,14 @@ fn damaged_input_is_refused_whole() {
 fn a_full_device_is_named_and_nothing_is_claimed() {
     let project = Project::new();
     // A device that is always full.
-    for format in ["csv", "csv.gz", "csv.sz", "parquet"] {
+    for format in [
+        "csv",
+        "csv.gz",
+        "csv.sz",
+        "csv.snappy",
+        "csv.zst",
+        "parquet",
+    ] {
         let mut command = project.command(&["convert", &january(), "-", "--to", format]);
         command.stdout(
             std::fs::OpenOptions::new()

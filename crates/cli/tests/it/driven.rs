@@ -127,6 +127,14 @@ fn boto3_finds_sagemaker_as_documented() {
 }
 
 #[test]
+fn the_model_scores_parquet_and_json_lines_as_csv() {
+    let project = Project::new();
+    Services::start(&project)
+        .judge("drive_formats_boto3.py", &[])
+        .expect(0);
+}
+
+#[test]
 fn the_aws_cli_works() {
     let project = Project::new();
     let services = Services::start(&project);

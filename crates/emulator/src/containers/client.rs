@@ -1,18 +1,17 @@
 //! The emulator's side of the container contract: three calls over HTTP/1.1.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
-use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
-use http_body::Frame;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited, StreamBody, combinators::BoxBody};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
-use tokio_util::io::ReaderStream;
+
+use super::file_body::FileBody;
 
 /// `/ping` must answer within this (developer guide, "your-algorithms-batch-code").
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
@@ -47,8 +46,8 @@ pub(crate) struct ExecutionParameters {
 pub(crate) enum Payload {
     /// A mini-batch, in memory.
     Bytes(Bytes),
-    /// A file of any size, sent with chunked encoding (`MaxPayloadInMB` 0).
-    Chunked(PathBuf),
+    /// A whole object, read from disk while it is sent.
+    File(FileBody),
 }
 
 /// One `POST /invocations`.
@@ -116,10 +115,8 @@ impl Client {
                 .request(request)
                 .await
                 .map_err(|e| e.to_string())?;
-            let status = reply.status();
-            let body = Limited::new(reply.into_body(), MAX_REPLY_BYTES);
-            let body = body.collect().await.map_err(|e| e.to_string())?;
-            Ok::<_, String>((status, body.to_bytes()))
+            let (head, body) = reply.into_parts();
+            Ok::<_, String>((head.status, whole(&head.headers, body).await?))
         };
         match tokio::time::timeout(timeout, exchange).await {
             Ok(answer) => answer.map_err(InvokeError::NoResponse),
@@ -161,9 +158,16 @@ impl Client {
     ) -> Result<Bytes, InvokeError> {
         let body = match payload {
             Payload::Bytes(bytes) => full(bytes.clone()),
-            Payload::Chunked(path) => chunked(path).await?,
+            Payload::File(file) => http_body_util::BodyExt::boxed(StreamBody::new(file.frames())),
         };
         let mut request = self.request(Method::POST, "/invocations", body)?;
+        if let Payload::File(file) = payload
+            && let Some(bytes) = file.content_length()
+        {
+            request
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, bytes.into());
+        }
         let headers = [
             (header::CONTENT_TYPE, &invocation.content_type),
             (header::ACCEPT, &invocation.accept),
@@ -202,10 +206,17 @@ fn full(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never| match never {}).boxed()
 }
 
-async fn chunked(path: &PathBuf) -> Result<Body, InvokeError> {
-    let file = tokio::fs::File::open(path)
-        .await
-        .map_err(|e| InvokeError::NoResponse(format!("cannot read the input: {e}")))?;
-    let frames = ReaderStream::new(file).map(|chunk| chunk.map(Frame::data));
-    Ok(http_body_util::BodyExt::boxed(StreamBody::new(frames)))
+/// A reply's body in one piece, copied once.
+async fn whole(headers: &HeaderMap, body: Incoming) -> Result<Bytes, String> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse().ok())
+        .unwrap_or(0);
+    let mut whole = Vec::with_capacity(MAX_REPLY_BYTES.min(announced));
+    let mut body = Limited::new(body, MAX_REPLY_BYTES);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| e.to_string())?;
+        whole.extend_from_slice(frame.data_ref().map_or(&[], |d| &d[..]));
+    }
+    Ok(whole.into())
 }

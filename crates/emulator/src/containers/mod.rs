@@ -12,18 +12,26 @@
 //! Each process ends when its standard input closes. The emulator holds the other end, so they end
 //! with it however it ends.
 
+mod answer_text;
 mod archive;
 mod client;
 mod command;
 mod csv_rows;
 mod error;
+mod file_body;
+mod json_rows;
 mod onnx_server;
+mod parquet_rows;
+mod rows;
+#[cfg(test)]
+mod rows_tests;
 mod start;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use client::{ExecutionParameters, Invocation, InvokeError, Payload};
 pub(crate) use error::ContainerError;
+pub(crate) use file_body::FileBody;
 pub(crate) use start::{Container, ContainerSpec, Image};
 
 use crate::error::EmulatorError;

@@ -1,4 +1,5 @@
-//! `container onnx`: the built-in model server.
+//! `container onnx`: the built-in model server. It reads text/csv, application/jsonlines and
+//! application/x-parquet, and answers in text/csv or application/jsonlines, a line a row.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,8 +13,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
-use super::csv_rows::{self, RowsError};
-use super::wait_for_stdin_to_close;
+use super::answer_text::AnswerFormat;
+use super::rows::{Rows, RowsError};
+use super::{csv_rows, json_rows, parquet_rows, wait_for_stdin_to_close};
 use crate::error::EmulatorError;
 use crate::onnx::Model;
 
@@ -115,87 +117,121 @@ impl Server {
 
     async fn invocations(self: Arc<Self>, request: Request<Incoming>) -> Reply {
         let (head, body) = request.into_parts();
-        let format = match Format::of(&head.headers) {
-            Ok(format) => format,
+        let formats = match Formats::of(&head.headers) {
+            Ok(formats) => formats,
             Err(refusal) => return *refusal,
         };
-        let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                return refuse(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "the body is larger than 101 MiB",
-                );
-            }
-            Err(error) => {
-                return refuse(
-                    StatusCode::BAD_REQUEST,
-                    &format!("the body broke off: {error}"),
-                );
-            }
+        let body = match read_body(&head.headers, body).await {
+            Ok(body) => body,
+            Err(refusal) => return *refusal,
         };
         if body.is_empty() {
             return reply(StatusCode::NO_CONTENT, "text/plain", String::new());
         }
         // Evaluation takes a core; the async workers stay free for the wire.
-        match tokio::task::spawn_blocking(move || self.score(&body, format)).await {
-            Ok(Ok(text)) => reply(StatusCode::OK, format.content_type(), text),
+        match tokio::task::spawn_blocking(move || self.score(&body, formats)).await {
+            // No rows: Parquet alone can say so in bytes.
+            Ok(Ok(text)) if text.is_empty() => reply(StatusCode::NO_CONTENT, "text/plain", text),
+            Ok(Ok(text)) => reply(StatusCode::OK, formats.answer.content_type(), text),
+            Ok(Err(error @ RowsError::Answer { .. })) => {
+                refuse(StatusCode::PAYLOAD_TOO_LARGE, &error.to_string())
+            }
             Ok(Err(error)) => refuse(StatusCode::BAD_REQUEST, &error.to_string()),
             Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "the evaluation failed"),
         }
     }
 
-    fn score(&self, body: &[u8], format: Format) -> Result<String, RowsError> {
-        let rows = csv_rows::parse(body, self.model.features())?;
-        let scores = self.model.predict(&rows);
-        Ok(match format {
-            Format::Csv => csv_rows::to_csv(&scores.values, scores.columns),
-            Format::JsonLines => csv_rows::to_json_lines(&scores.values, scores.columns),
-        })
+    /// Batch by batch: beside the body there is a batch and the answer.
+    fn score(&self, body: &Bytes, formats: Formats) -> Result<String, RowsError> {
+        let mut text = String::new();
+        let mut take = |cells: &[f32]| {
+            let scores = self.model.predict(cells);
+            formats
+                .answer
+                .write(&scores.values, scores.columns, &mut text)
+        };
+        let mut rows = Rows::new(self.model.features(), &mut take);
+        match formats.body {
+            BodyFormat::Csv => csv_rows::read(body, &mut rows),
+            BodyFormat::JsonLines => json_rows::read(body, &mut rows),
+            BodyFormat::Parquet => parquet_rows::read(body, &mut rows),
+        }?;
+        Ok(text)
     }
 }
 
-/// What the reply is written as.
-#[derive(Clone, Copy)]
-enum Format {
-    Csv,
-    JsonLines,
+/// The whole body in one piece, which Parquet needs and the readers of lines like; copied once.
+async fn read_body(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Box<Reply>> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse().ok())
+        .unwrap_or(0);
+    let mut whole = Vec::with_capacity(MAX_BODY_BYTES.min(announced));
+    let mut body = Limited::new(body, MAX_BODY_BYTES);
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => whole.extend_from_slice(frame.data_ref().map_or(&[], |d| &d[..])),
+            Err(error) if error.is::<LengthLimitError>() => {
+                let why = "the body is larger than 101 MiB";
+                return Err(Box::new(refuse(StatusCode::PAYLOAD_TOO_LARGE, why)));
+            }
+            Err(error) => {
+                let why = format!("the body broke off: {error}");
+                return Err(Box::new(refuse(StatusCode::BAD_REQUEST, &why)));
+            }
+        }
+    }
+    Ok(whole.into())
 }
 
-impl Format {
-    /// Checks `Content-Type`, reads `Accept`. The error is boxed: a whole reply is large.
+/// What the body of a request is written in.
+#[derive(Clone, Copy)]
+enum BodyFormat {
+    Csv,
+    JsonLines,
+    Parquet,
+}
+
+#[derive(Clone, Copy)]
+struct Formats {
+    body: BodyFormat,
+    answer: AnswerFormat,
+}
+
+impl Formats {
+    /// Reads `Content-Type` and `Accept`. The error is boxed: a whole reply is large.
     fn of(headers: &HeaderMap) -> Result<Self, Box<Reply>> {
-        let media = |name| -> &str {
+        let media = |name| {
             let value = headers
                 .get(name)
                 .and_then(|v| v.to_str().ok())
                 .unwrap_or("");
-            value.split(';').next().unwrap_or("").trim()
+            let bare = value.split(';').next().unwrap_or("").trim();
+            bare.to_ascii_lowercase()
         };
-        if !matches!(media(header::CONTENT_TYPE), "text/csv" | "") {
-            let found = media(header::CONTENT_TYPE);
-            return Err(Box::new(refuse(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                &format!("content type '{found}' is not supported; send text/csv"),
-            )));
-        }
-        match media(header::ACCEPT) {
-            "" | "*/*" | "text/csv" => Ok(Self::Csv),
-            "application/jsonlines" => Ok(Self::JsonLines),
-            found => Err(Box::new(refuse(
-                StatusCode::NOT_ACCEPTABLE,
-                &format!(
+        let body = match media(header::CONTENT_TYPE).as_str() {
+            "" | "text/csv" => BodyFormat::Csv,
+            "application/jsonlines" => BodyFormat::JsonLines,
+            "application/x-parquet" | "application/vnd.apache.parquet" => BodyFormat::Parquet,
+            found => {
+                let why = format!(
+                    "content type '{found}' is not supported; send text/csv, \
+                     application/jsonlines or application/x-parquet"
+                );
+                return Err(Box::new(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why)));
+            }
+        };
+        let answer = match media(header::ACCEPT).as_str() {
+            "" | "*/*" | "text/csv" => AnswerFormat::Csv,
+            "application/jsonlines" => AnswerFormat::JsonLines,
+            found => {
+                let why = format!(
                     "accept '{found}' is not supported; ask for text/csv or application/jsonlines"
-                ),
-            ))),
-        }
-    }
-
-    fn content_type(self) -> &'static str {
-        match self {
-            Self::Csv => "text/csv",
-            Self::JsonLines => "application/jsonlines",
-        }
+                );
+                return Err(Box::new(refuse(StatusCode::NOT_ACCEPTABLE, &why)));
+            }
+        };
+        Ok(Self { body, answer })
     }
 }
 

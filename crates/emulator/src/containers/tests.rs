@@ -2,85 +2,8 @@
 
 use std::path::Path;
 
-use proptest::prelude::*;
-
 use super::archive::unpack_reader;
-use super::csv_rows::{RowsError, parse, to_csv, to_json_lines};
 use super::{Image, container_main};
-
-fn bits(values: &[f32]) -> Vec<Option<f32>> {
-    values.iter().map(|v| (!v.is_nan()).then_some(*v)).collect()
-}
-
-#[test]
-fn rows_are_read_with_missing_cells_and_quotes() {
-    let rows = parse(b"1,,2.5\r\n\"3\", 4 ,nan\n", 3).unwrap();
-    assert_eq!(
-        bits(&rows),
-        [Some(1.0), None, Some(2.5), Some(3.0), Some(4.0), None]
-    );
-    // Of a single column, a blank line is a missing cell.
-    assert_eq!(
-        bits(&parse(b"1\n\n2", 1).unwrap()),
-        [Some(1.0), None, Some(2.0)]
-    );
-}
-
-#[test]
-fn a_bad_row_is_named_by_line_and_column() {
-    let cells = |line, found| RowsError::Cells {
-        line,
-        expected: 2,
-        found,
-    };
-    assert_eq!(parse(b"1,2\n3\n", 2), Err(cells(2, 1)));
-    assert_eq!(parse(b"1,2\n3,4,x\n", 2), Err(cells(2, 3)));
-    assert_eq!(parse(b"1,2\n\n", 2), Err(cells(2, 1)));
-    assert_eq!(
-        parse(b"1,x\n", 2),
-        Err(RowsError::Number {
-            line: 1,
-            column: 2,
-            found: "x".into()
-        })
-    );
-    assert_eq!(
-        parse(b"1,2\n\xff,2\n", 2),
-        Err(RowsError::Encoding { line: 2 })
-    );
-}
-
-#[test]
-fn json_lines_hold_a_score_or_a_list() {
-    assert_eq!(
-        to_json_lines(&[0.5, f32::NAN], 1),
-        "{\"score\": 0.5}\n{\"score\": null}\n"
-    );
-    assert_eq!(
-        to_json_lines(&[0.5, 1e-20], 2),
-        "{\"score\": [0.5, 1e-20]}\n"
-    );
-}
-
-proptest! {
-    #[test]
-    fn written_numbers_read_back_to_the_bit(values in prop::collection::vec(any::<f32>(), 1..40), columns in 1usize..4) {
-        let values = &values[..values.len() / columns * columns];
-        let read = parse(to_csv(values, columns).as_bytes(), columns);
-        if values.is_empty() {
-            prop_assert_eq!(columns > 1, read.is_err());
-        } else {
-            prop_assert_eq!(bits(&read.unwrap()), bits(values));
-        }
-    }
-
-    #[test]
-    fn any_body_is_rows_or_an_error(body: Vec<u8>, width in 1usize..5) {
-        if let Ok(cells) = parse(&body, width) {
-            prop_assert_eq!(cells.len() % width, 0);
-        }
-    }
-}
 
 fn tar_gz(entries: &[(&str, tar::EntryType)]) -> Vec<u8> {
     let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

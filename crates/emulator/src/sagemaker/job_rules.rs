@@ -4,6 +4,7 @@ use super::constraints::{
     Constraints, ENVIRONMENT_KEY, INSTANCE_TYPE, JOB_NAME, MODEL_NAME, S3_URI, invalid,
 };
 use super::request::{DataProcessing, Tag, TransformInput, TransformJobRequest, TransformOutput};
+use crate::config::{Behaviour, StrategyWithoutSplit};
 use crate::error::ServiceError;
 
 /// `MaxConcurrentTransforms × MaxPayloadInMB`, and `MaxPayloadInMB` alone (API reference).
@@ -13,9 +14,13 @@ const MAX_ENVIRONMENT: usize = 16;
 const MAX_TAGS: usize = 50;
 
 /// Everything but the existence of names.
-pub(crate) fn check(request: &TransformJobRequest) -> Result<(), ServiceError> {
+pub(crate) fn check(
+    request: &TransformJobRequest,
+    behaviour: Behaviour,
+) -> Result<(), ServiceError> {
     check_fields(request)?;
     check_combinations(request)?;
+    check_strategy(request, behaviour)?;
     refuse_unsupported(request)
 }
 
@@ -207,6 +212,21 @@ fn check_combinations(request: &TransformJobRequest) -> Result<(), ServiceError>
             input.split_type.as_deref().unwrap_or("None"),
             output.assemble_with.as_deref().unwrap_or("None"),
         ),
+        _ => Ok(()),
+    }
+}
+
+/// "To enable the batch strategy, you must set SplitType to Line, RecordIO, or TFRecord" (API
+/// reference); what becomes of a request that does not, it does not say.
+fn check_strategy(request: &TransformJobRequest, behaviour: Behaviour) -> Result<(), ServiceError> {
+    let input = request.transform_input.as_ref();
+    let split = input.and_then(|i| i.split_type.as_deref());
+    let refused = behaviour.strategy_without_split == StrategyWithoutSplit::Refuse;
+    match &request.batch_strategy {
+        Some(strategy) if refused && matches!(split, None | Some("None")) => Err(invalid(format!(
+            "To enable the batch strategy, SplitType must be Line, RecordIO or TFRecord, but \
+                 BatchStrategy was {strategy} and SplitType None"
+        ))),
         _ => Ok(()),
     }
 }

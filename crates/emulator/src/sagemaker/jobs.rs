@@ -94,7 +94,7 @@ impl Job {
 /// `CreateTransformJob`.
 pub(crate) fn create(state: &Arc<AppState>, body: &[u8]) -> Result<Value, ServiceError> {
     let request: TransformJobRequest = parse(body)?;
-    job_rules::check(&request)?;
+    job_rules::check(&request, state.config.behaviour)?;
     let name = request.transform_job_name.clone().unwrap_or_default();
     let arn = state.sagemaker.arn("transform-job", &name);
     let tags = request.tags.clone();

@@ -3,8 +3,9 @@
 //! A thread cuts; at most two bodies wait. Requests are sent while others are under way, each under
 //! a permit of the container's `MaxConcurrentTransforms`; replies are written in order, and at most
 //! twice as many as may be under way wait for one before them. So memory is bounded by payload and
-//! concurrency, not by the object.
+//! concurrency, not by the object. An object that is one request is read from disk while it is sent.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use super::processing::{Processing, ProcessingError};
 use super::settings::{Settings, Split};
 use super::split::{self, Cut, SplitError};
 use crate::config::EmptyObjects;
-use crate::containers::{Container, InvokeError, Payload};
+use crate::containers::{Container, FileBody, InvokeError, Payload};
 use crate::store::ObjectStore;
 
 /// Before the second try of an invocation; doubled for each further.
@@ -126,13 +127,12 @@ impl Worker {
         if info.size == 0 {
             return self.empty(path).await;
         }
-        let reader = self.reader(file.into_std().await);
+        let file = file.into_std().await;
         let mut output = Output::create(path, &self.settings).await.map_err(disk)?;
-        match (self.settings.split, self.settings.max_payload) {
-            (Split::Whole | Split::Lines, None) if self.processing.is_none() => {
-                self.send_chunked(reader, path, &mut output).await?;
-            }
-            _ => self.send_bodies(reader, &mut output).await?,
+        if self.is_one_request() {
+            self.send_whole(file, path, &mut output).await?;
+        } else {
+            self.send_bodies(self.reader(file), &mut output).await?;
         }
         output.finish().await.map_err(disk)?;
         Ok(Transformed::Written)
@@ -150,7 +150,7 @@ impl Worker {
         }
     }
 
-    fn reader(&self, file: std::fs::File) -> Box<dyn Read + Send> {
+    fn reader(&self, file: File) -> Box<dyn Read + Send> {
         if self.settings.gzip {
             Box::new(MultiGzDecoder::new(std::io::BufReader::new(file)))
         } else {
@@ -230,28 +230,49 @@ impl Worker {
         Ok(processing.reply(&body, &reply)?.into())
     }
 
-    /// Without a limit on the payload the whole object is one request, streamed from disk so that a
-    /// retry can send it again.
-    async fn send_chunked(
+    /// Is an object sent as it is? Without a limit on the payload lines are not cut either.
+    fn is_one_request(&self) -> bool {
+        let whole = match self.settings.split {
+            Split::Whole => true,
+            Split::Lines => self.settings.max_payload.is_none(),
+            Split::SingleLines => false,
+        };
+        whole && self.processing.is_none()
+    }
+
+    /// The object in one request, read from disk while it is sent, and again for a retry.
+    async fn send_whole(
         &self,
-        mut reader: Box<dyn Read + Send>,
+        file: File,
         path: &Path,
         output: &mut Output,
     ) -> Result<(), FileFailure> {
-        let copy = path.with_extension("body");
-        let target = copy.clone();
-        let copied = tokio::task::spawn_blocking(move || {
-            std::io::copy(&mut reader, &mut std::fs::File::create(target)?)
+        let limit = self.settings.max_payload.unwrap_or(u64::MAX);
+        let (gzip, scratch) = (self.settings.gzip, path.with_extension("body"));
+        let prepared = tokio::task::spawn_blocking(move || {
+            if gzip {
+                unpack(file, &scratch, limit)
+            } else {
+                let bytes = file.metadata()?.len();
+                Ok((file, bytes))
+            }
         });
-        let copied = copied
+        let prepared = prepared
             .await
             .unwrap_or_else(|e| Err(std::io::Error::other(e)));
-        copied.map_err(SplitError::Read)?;
+        let (file, bytes) = prepared.map_err(SplitError::Read)?;
+        if bytes > limit {
+            return Err(SplitError::TooLarge.into());
+        }
+        if bytes == 0 {
+            return Ok(());
+        }
         let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
             return Ok(());
         };
-        let reply = self.invoke(Payload::Chunked(copy.clone()), permit).await?;
-        let _ = tokio::fs::remove_file(&copy).await;
+        let chunked = self.settings.max_payload.is_none();
+        let payload = Payload::File(FileBody::new(file, bytes, chunked));
+        let reply = self.invoke(payload, permit).await?;
         output.push(&reply).await.map_err(disk)
     }
 
@@ -281,4 +302,18 @@ impl Worker {
 
 fn disk(error: std::io::Error) -> FileFailure {
     FileFailure::client(format!("InternalServerError: {error}"))
+}
+
+/// Unpacks gzip to a file that has lost its name at `scratch`; stops after more than `limit` bytes.
+/// Blocking. Returns the file and its bytes.
+fn unpack(packed: File, scratch: &Path, limit: u64) -> std::io::Result<(File, u64)> {
+    let mut unpacked = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(scratch)?;
+    std::fs::remove_file(scratch)?;
+    let reader = MultiGzDecoder::new(std::io::BufReader::new(packed));
+    let bytes = std::io::copy(&mut reader.take(limit.saturating_add(1)), &mut unpacked)?;
+    Ok((unpacked, bytes))
 }

@@ -159,3 +159,26 @@ fn a_plan_comes_back_from_json_as_it_was() {
     }
     "#);
 }
+
+#[test]
+fn a_column_that_is_new_to_the_contract_is_not_used() {
+    let mut wider = sample();
+    wider.columns.insert(1, "surprise".into());
+    let drop = ("  select: [month, day, distance]\n", "  drop: [day]\n");
+    let contract = (
+        "uri: data/*.csv",
+        "uri: data/*.csv\n  columns: ../contracts/flights.yaml",
+    );
+    let roles = draft(&spec(&[drop, contract]), &inventory(), &wider)
+        .unwrap()
+        .columns;
+    assert_eq!(roles.shards, ["month", "distance", "tailnum"]);
+    assert_eq!(roles.never_sent, ["surprise", "day"]);
+    let without = draft(&spec(&[drop]), &inventory(), &wider).unwrap().columns;
+    assert_eq!(without.shards, ["month", "surprise", "distance", "tailnum"]);
+    let named = spec(&[contract, ("[month, day, distance]", "[month, surprise]")]);
+    insta::assert_snapshot!(draft(&named, &inventory(), &wider).unwrap_err(), @r"
+    p.yaml:12:19: `surprise` is not in the contract
+      help: a column that is new to the contract is not used: add it there
+    ");
+}

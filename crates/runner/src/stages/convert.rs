@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gristmill_plan::spec::ParquetCompression as PlanCodec;
-use gristmill_tabular::{ConvertJob, Format, ParquetCompression, Target as Files, convert};
+use gristmill_plan::spec::{
+    Label as PlanLabel, LabelRule as PlanRule, OnMissing as PlanMissing,
+    ParquetCompression as PlanCodec, ShardFormat, Split as PlanSplit,
+};
+use gristmill_tabular::{
+    ConvertJob, Format, Label, LabelRule, OnMissing, ParquetCompression, Split, Target as Files,
+    convert,
+};
 
 use crate::disk;
 use crate::entry::Entry;
 use crate::error::RunError;
 use crate::event::Stage;
-use crate::exit_code::ExitCode;
 use crate::folder::make_folder;
 use crate::inventory::blocking;
 use crate::pipeline::Ready;
@@ -76,6 +81,7 @@ pub(crate) async fn run(
         rows_source: done.rows_source,
         rows_accepted: done.rows,
         quarantined,
+        unlabelled: done.unlabelled,
     })?;
     let summary = format!(
         "{} in {}",
@@ -98,12 +104,7 @@ fn job(session: &Session, ready: &Ready, target: &Target) -> Result<ConvertJob, 
         Target::File(path) => Files::File(parts.join(path.file_name().unwrap_or_default())),
         Target::S3(_) | Target::Folder(_) => Files::Folder(parts),
     };
-    let unwritten = |what: &str| {
-        let message = format!("`shards`: {what} is not written by this version");
-        RunError::new(ExitCode::Pipeline, message)
-    };
-    let name = plan.shards.format.as_str();
-    let format: Format = name.parse().map_err(|_| unwritten(name))?;
+    let format = shard_format(plan.shards.format)?;
     let keep_all =
         plan.prepare.select.is_none() && plan.prepare.drop.is_empty() && plan.prepare.id.is_empty();
     let mut job = ConvertJob::new(ready.inputs.clone(), format, output);
@@ -112,14 +113,53 @@ fn job(session: &Session, ready: &Ready, target: &Target) -> Result<ConvertJob, 
     job.output_header = plan.shards.header;
     job.select = (!keep_all).then(|| plan.columns.shards.clone());
     job.rename.clone_from(&plan.prepare.rename);
+    job.label = plan.prepare.label.as_ref().map(label);
+    job.split = plan.prepare.split.as_ref().map(split);
     job.max_rows = plan.shards.max_rows;
     job.max_bytes = plan.shards.max_bytes;
     job.row_group_rows = usize::try_from(plan.shards.row_group_rows).ok();
-    job.compression = match plan.shards.compression {
-        PlanCodec::Snappy => ParquetCompression::Snappy,
-        PlanCodec::None => ParquetCompression::None,
-        PlanCodec::Zstd | PlanCodec::Gzip => return Err(unwritten("this compression")),
-    };
+    job.compression = parquet_codec(plan.shards.compression);
     job.bad_rows = Some(session.folder.quarantine().join("bad-rows.jsonl"));
     Ok(job)
+}
+
+fn label(label: &PlanLabel) -> Label {
+    Label {
+        column: label.column.clone(),
+        rule: match &label.rule {
+            PlanRule::AsIs => LabelRule::AsIs,
+            PlanRule::Above(limit) => LabelRule::Above(*limit),
+            PlanRule::Map(classes) => LabelRule::Map(classes.clone()),
+        },
+        on_missing: match label.on_missing {
+            PlanMissing::Drop => OnMissing::Drop,
+            PlanMissing::Fail => OnMissing::Fail,
+        },
+    }
+}
+
+fn split(split: &PlanSplit) -> Split {
+    Split {
+        key: split.key.clone(),
+        seed: split.seed,
+        parts: split.parts.clone(),
+    }
+}
+
+/// The plan's format in the words of the encoder.
+///
+/// # Errors
+/// A bug: both have the same names.
+pub(crate) fn shard_format(format: ShardFormat) -> Result<Format, RunError> {
+    format.as_str().parse().map_err(RunError::bug)
+}
+
+/// The plan's codec in the words of the encoder.
+pub(crate) fn parquet_codec(codec: PlanCodec) -> ParquetCompression {
+    match codec {
+        PlanCodec::Snappy => ParquetCompression::Snappy,
+        PlanCodec::Zstd => ParquetCompression::Zstd,
+        PlanCodec::Gzip => ParquetCompression::Gzip,
+        PlanCodec::None => ParquetCompression::None,
+    }
 }

@@ -18,6 +18,7 @@ use crate::error::RunError;
 use crate::event::Stage;
 use crate::inventory::blocking;
 use crate::session::Session;
+use crate::stages::convert::{parquet_codec, shard_format};
 use crate::stages::upload;
 use crate::words::{counted, grouped};
 
@@ -90,6 +91,7 @@ fn is_done(session: &Session, fingerprint: &str) -> bool {
 
 fn sealed_entry(totals: &ShardTotals, fingerprint: &str) -> Entry {
     Entry::ShardsSealed {
+        unlabelled: 0,
         fingerprint: fingerprint.to_owned(),
         shards: totals.shards,
         rows_source: totals.rows_source,
@@ -126,7 +128,7 @@ async fn cut(
 ) -> Result<ShardTotals, RunError> {
     blocking(move || {
         let quarantine = session.folder.quarantine().join("bad-rows.jsonl");
-        let gzip = plan.shards.format == gristmill_plan::spec::ShardFormat::CsvGz;
+        let shards = &plan.shards;
         let folder = session.folder.shards();
         let shard_job = ShardJob {
             inputs: &job.inputs,
@@ -134,11 +136,13 @@ async fn cut(
             schema: &job.schema,
             select: plan.columns.shards.clone(),
             sidecar: plan.columns.carried.clone(),
-            null: plan.shards.null.clone(),
-            max_bytes: plan.shards.max_bytes.unwrap_or(u64::MAX),
-            max_rows: plan.shards.max_rows,
+            null: shards.null.clone(),
+            max_bytes: shards.max_bytes.unwrap_or(u64::MAX),
+            max_rows: shards.max_rows,
             max_record_bytes: plan.max_record_bytes,
-            gzip,
+            format: shard_format(shards.format)?,
+            row_group_rows: usize::try_from(shards.row_group_rows).unwrap_or(usize::MAX),
+            parquet_compression: parquet_codec(shards.compression),
             folder: &folder,
             name_prefix: format!("{}-", session.run_id),
             quarantine: &quarantine,

@@ -11,7 +11,7 @@ use crate::entry::PartRecord;
 use crate::error::RunError;
 use crate::folder::make_folder;
 use crate::inventory::blocking;
-use crate::manifest::{MANIFEST, MAX_MANIFEST_BYTES, SUCCESS, is_plain_name};
+use crate::manifest::{MANIFEST, MAX_MANIFEST_BYTES, SUCCESS, is_plain_name, listed_files};
 use crate::session::Session;
 use crate::stages::assemble::parts_folder;
 use crate::stages::fetch::fetch;
@@ -75,6 +75,9 @@ async fn refresh(
         if local.exists() {
             blocking(move || copy_durably(&local, &to, &run)).await?;
         } else {
+            if let Some(parent) = to.parent() {
+                make_folder(parent)?;
+            }
             let uri = prefix.with_key(&format!("{}{}", prefix.key, part.name));
             fetch(session, &uri, &to, None).await?;
         }
@@ -90,6 +93,12 @@ fn clear(folder: &Path) -> Result<(), RunError> {
         Err(e) => return Err(RunError::io("list", folder, e)),
     };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+    // Of those below, only what was published here.
+    let manifest = std::fs::read(folder.join(MANIFEST)).unwrap_or_default();
+    let listed = listed_files(&manifest)
+        .into_iter()
+        .filter(|n| n.contains('/'));
+    paths.extend(listed.map(|n| folder.join(n)).filter(|p| p.exists()));
     // The manifest first: without it nothing here counts as a publication.
     paths.sort_by_key(|p| !p.ends_with(MANIFEST));
     for path in paths.into_iter().filter(|p| !p.is_dir()) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gristmill_plan::Spec;
 use gristmill_plan::spec::{
-    ColumnType as PlanType, Columns, ContractColumn, OnBadRow as PlanOnBadRow,
+    ColumnType as PlanType, Columns, ContractColumn, OnBadRow as PlanOnBadRow, OnNewColumn,
 };
 use gristmill_tabular::{
     Column, ColumnType, Dialect, Input, OnBadRow, ScanOptions, Schema, Typing, scan,
@@ -31,6 +31,7 @@ pub(crate) fn options(
         typing: typing(&spec.source.columns),
         null_tokens: spec.source.null_tokens.clone(),
         max_record: spec.source.max_record,
+        refuse_new_columns: spec.source.on_new_column == OnNewColumn::Fail,
         threads,
         limit_rows,
         on_bad_row: match spec.source.on_bad_row {

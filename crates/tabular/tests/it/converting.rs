@@ -485,18 +485,15 @@ fn a_stream_gets_the_rows_and_no_file_is_made() {
 fn an_input_that_changes_between_passes_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let calls = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let changing = Input {
-        name: "a.csv".into(),
-        compression: Compression::None,
-        open: Arc::new(move || {
-            let call = calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            Ok(Box::new(std::io::Cursor::new(if call == 0 {
-                "a\n1\n"
-            } else {
-                "a\n1\n2\n"
-            })))
-        }),
+    let open = move || -> std::io::Result<Box<dyn Read + Send>> {
+        let call = calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Ok(Box::new(std::io::Cursor::new(if call == 0 {
+            "a\n1\n"
+        } else {
+            "a\n1\n2\n"
+        })))
     };
+    let changing = Input::new("a.csv", Format::CSV, Arc::new(open));
     let error = run(job(
         vec![changing],
         Format::PARQUET,

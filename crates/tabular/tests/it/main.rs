@@ -3,7 +3,11 @@
 
 mod assembling;
 mod converting;
+mod formats;
+mod parquet_shards;
 mod parquet_sink;
+mod parquet_types;
 mod reading;
 mod sharding;
 mod there_and_back;
+mod training;

@@ -4,18 +4,17 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use gristmill_tabular::{
-    BadReason, Column, ColumnType, Compression, Dialect, Input, OnBadRow, Scan, ScanOptions,
-    Schema, TabularError, Typing, scan::scan,
+    BadReason, Column, ColumnType, Dialect, Format, Input, OnBadRow, Scan, ScanOptions, Schema,
+    TabularError, Typing, scan::scan,
 };
 use proptest::prelude::*;
 
 pub(crate) fn named(name: &str, text: &[u8]) -> Input {
     let text = text.to_vec();
-    Input {
-        name: name.to_owned(),
-        compression: Compression::None,
-        open: Arc::new(move || Ok(Box::new(Cursor::new(text.clone())))),
-    }
+    let open = move || -> std::io::Result<Box<dyn std::io::Read + Send>> {
+        Ok(Box::new(Cursor::new(text.clone())))
+    };
+    Input::new(name, Format::CSV, Arc::new(open))
 }
 
 pub(crate) fn input(text: &str) -> Input {
@@ -334,13 +333,7 @@ fn a_pass_can_be_cancelled() {
 fn streams_are_read_twice_from_their_spill() {
     let folder = tempfile::tempdir().unwrap();
     let text = "a,b\n1,x\n2,y\n";
-    let stream = Input::spilled(
-        "stdin",
-        Compression::None,
-        Box::new(Cursor::new(text)),
-        folder.path(),
-    )
-    .unwrap();
+    let stream = Input::spilled("stdin", None, Box::new(Cursor::new(text)), folder.path()).unwrap();
     for _ in 0..2 {
         let scan = scan(std::slice::from_ref(&stream), &options(), &()).unwrap();
         assert_eq!((scan.rows_source, scan.bytes), (2, 12));

@@ -6,8 +6,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt32Type, UInt64Type};
 use arrow_ipc::reader::FileReader;
 use gristmill_tabular::{
-    BadReason, Input, OnBadRow, ScanOptions, SealedShard, ShardJob, ShardTotals, TabularError,
-    scan::scan, write_shards,
+    BadReason, Compression, DEFAULT_ROW_GROUP_ROWS, Format, Input, Layout, OnBadRow,
+    ParquetCompression, ScanOptions, SealedShard, ShardJob, ShardTotals, TabularError, scan::scan,
+    write_shards,
 };
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -22,7 +23,9 @@ struct Cut {
     max_bytes: u64,
     max_rows: Option<u64>,
     max_record_bytes: Option<u64>,
-    gzip: bool,
+    format: Format,
+    row_group_rows: usize,
+    codec: ParquetCompression,
 }
 
 const CUT: Cut = Cut {
@@ -31,7 +34,9 @@ const CUT: Cut = Cut {
     max_bytes: 1 << 20,
     max_rows: None,
     max_record_bytes: None,
-    gzip: false,
+    format: Format::CSV,
+    row_group_rows: DEFAULT_ROW_GROUP_ROWS,
+    codec: ParquetCompression::Snappy,
 };
 
 type Outcome = Result<(ShardTotals, Vec<SealedShard>), TabularError>;
@@ -49,7 +54,9 @@ fn shards(inputs: &[Input], scan_options: &ScanOptions, cut: &Cut, folder: &Path
         max_bytes: cut.max_bytes,
         max_rows: cut.max_rows,
         max_record_bytes: cut.max_record_bytes,
-        gzip: cut.gzip,
+        format: cut.format,
+        row_group_rows: cut.row_group_rows,
+        parquet_compression: cut.codec,
         folder,
         name_prefix: "s-".into(),
         quarantine: &quarantine,
@@ -286,7 +293,10 @@ fn shards_are_cut_at_rows_by_bytes_and_rows() {
 #[test]
 fn compressed_shards_hold_the_same_text() {
     let folder = tempfile::tempdir().unwrap();
-    let cut = Cut { gzip: true, ..CUT };
+    let cut = Cut {
+        format: Format::text(Layout::Csv, Compression::Gzip),
+        ..CUT
+    };
     let (_, sealed) = shards(&[input("a,b\n1,x\n2,y\n")], &options(), &cut, folder.path()).unwrap();
     assert_eq!(sealed[0].name, "s-00000.csv.gz");
     let stored = std::fs::File::open(&sealed[0].path).unwrap();

@@ -2,10 +2,15 @@
 
 use std::io::Write;
 
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use gristmill_tabular::{
-    AssembleJob, ColumnType, Compression, Input, OnBadRow, OutputColumn, OutputFormat, ScanOptions,
-    SealedShard, ShardJob, ShardOutput, assemble, scan, write_shards,
+    AssembleJob, ColumnType, Compression, Format, Input, OnBadRow, OutputColumn, OutputFormat,
+    ParquetCompression, ScanOptions, SealedShard, ShardJob, ShardOutput, assemble, scan,
+    write_shards,
 };
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// Two files whose rows all differ, some of them ragged.
 fn inputs(folder: &std::path::Path) -> Vec<Input> {
@@ -29,17 +34,40 @@ fn inputs(folder: &std::path::Path) -> Vec<Input> {
     inputs
 }
 
+/// The rows of a shard of either kind as numbers.
+fn rows(shard: &SealedShard) -> Vec<[i64; 2]> {
+    if shard.name.ends_with(".parquet") {
+        let file = std::fs::File::open(&shard.path).unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        let batches = reader.build().unwrap().map(Result::unwrap);
+        let of_batch = |batch: RecordBatch| -> Vec<[i64; 2]> {
+            let column = |i: usize| {
+                batch
+                    .column(i)
+                    .as_primitive::<Int64Type>()
+                    .values()
+                    .to_vec()
+            };
+            column(0)
+                .into_iter()
+                .zip(column(1))
+                .map(|(a, b)| [a, b])
+                .collect()
+        };
+        return batches.flat_map(of_batch).collect();
+    }
+    let mut reader = csv::ReaderBuilder::new();
+    let mut reader = reader.has_headers(false).from_path(&shard.path).unwrap();
+    let records = reader.records().map(Result::unwrap);
+    records
+        .map(|r| [r[0].parse().unwrap(), r[1].parse().unwrap()])
+        .collect()
+}
+
 /// The model: a + 1000·b, which is the row's id.
 fn predict(shard: &SealedShard) -> ShardOutput {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .from_path(&shard.path)
-        .unwrap();
-    let answer = |r: csv::StringRecord| {
-        let cell = |i: usize| r[i].parse::<u64>().unwrap();
-        format!("{}\n", cell(0) + 1000 * cell(1))
-    };
-    let lines: String = reader.records().map(|r| answer(r.unwrap())).collect();
+    let answer = |[a, b]: [i64; 2]| format!("{}\n", a + 1000 * b);
+    let lines: String = rows(shard).into_iter().map(answer).collect();
     let predictions = shard.path.with_extension("csv.out");
     std::fs::write(&predictions, lines).unwrap();
     ShardOutput {
@@ -54,6 +82,11 @@ fn predict(shard: &SealedShard) -> ShardOutput {
 
 #[test]
 fn quarantined_rows_shift_nobody() {
+    there_and_back(Format::CSV, 500);
+    there_and_back(Format::PARQUET, 2_000);
+}
+
+fn there_and_back(format: Format, max_bytes: u64) {
     let folder = tempfile::tempdir().unwrap();
     let inputs = inputs(folder.path());
     let on_bad_row = OnBadRow::Quarantine {
@@ -74,10 +107,12 @@ fn quarantined_rows_shift_nobody() {
         select: vec!["a".into(), "b".into()],
         sidecar: vec!["id".into(), "name".into()],
         null: String::new(),
-        max_bytes: 500,
+        max_bytes,
         max_rows: None,
         max_record_bytes: None,
-        gzip: false,
+        format,
+        row_group_rows: 50,
+        parquet_compression: ParquetCompression::Snappy,
         folder: &folder.path().join("shards"),
         name_prefix: "shard-".into(),
         quarantine: &folder.path().join("bad.jsonl"),

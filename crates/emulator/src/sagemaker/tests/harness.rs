@@ -177,7 +177,7 @@ pub(super) fn job(name: &str, more: Value) -> Value {
     job
 }
 
-fn merge(into: &mut Value, from: Value) {
+pub(super) fn merge(into: &mut Value, from: Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
             for (key, value) in from {

@@ -3,6 +3,7 @@
 mod calls;
 mod engine;
 mod fake;
+mod formats;
 mod harness;
 mod processes;
 mod processing;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::harness::{Emulator, container_program, job};
 
 /// A case of the ONNX tests, as a tar.gz with one model.
-fn model_data(name: &str) -> (Vec<u8>, Value) {
+pub(super) fn model_data(name: &str) -> (Vec<u8>, Value) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/onnx/cases.json");
     let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let case = cases.into_iter().find(|c| c["name"] == name).unwrap();
@@ -28,7 +28,7 @@ fn tar_gz(files: &[(&str, &[u8])]) -> Vec<u8> {
     tar.into_inner().unwrap().finish().unwrap()
 }
 
-async fn create_model(emulator: &Emulator, image: &str, environment: Value, data: bool) {
+pub(super) async fn create_model(emulator: &Emulator, image: &str, environment: Value, data: bool) {
     let mut container = json!({ "Image": image, "Environment": environment });
     if data {
         container["ModelDataUrl"] = "s3://bucket/model.tar.gz".into();

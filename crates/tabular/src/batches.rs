@@ -1,0 +1,263 @@
+//! Parquet inputs to blocks of typed rows, in order.
+//!
+//! Memory: the pages of one row group's columns as the library holds them while it decodes, and the
+//! blocks under way, each of about [`BATCH_BYTES`].
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Field, SchemaRef};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use parquet::file::metadata::ParquetMetaData;
+
+use crate::blocks::Block;
+use crate::error::TabularError;
+use crate::input::Input;
+
+/// Bytes of values of a block, about.
+const BATCH_BYTES: usize = 1 << 20;
+/// Rows of a block, at most.
+const BATCH_ROWS: usize = 16_384;
+
+/// Whether types are those of the Parquet file, or those of Arrow that its writer noted beside them
+/// (dictionaries, 64-bit offsets, time zones).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Types {
+    Parquet,
+    Arrow,
+}
+
+/// Reads inputs in turn. The first is opened by [`Batches::open`], so that its columns are known
+/// before anything runs in parallel.
+pub(crate) struct Batches {
+    inputs: Vec<Input>,
+    types: Types,
+    /// Only these columns, by their names.
+    columns: Option<Vec<String>>,
+    file: usize,
+    current: Option<ParquetRecordBatchReader>,
+    schema: SchemaRef,
+    names: Vec<String>,
+    first: bool,
+    rows_left: Option<u64>,
+}
+
+impl Batches {
+    /// Opens the first input. With `columns`, only those are read; the others are not decoded.
+    ///
+    /// # Errors
+    /// What is no Parquet file; those of reading.
+    pub(crate) fn open(
+        inputs: &[Input],
+        types: Types,
+        columns: Option<Vec<String>>,
+        limit_rows: Option<u64>,
+    ) -> Result<Self, TabularError> {
+        let first = inputs.first().ok_or(TabularError::NoInput)?;
+        let (reader, schema) = open_one(first, types, columns.as_deref())?;
+        Ok(Self {
+            inputs: inputs.to_vec(),
+            types,
+            columns,
+            file: 0,
+            current: Some(reader),
+            names: names(&schema),
+            schema,
+            first: true,
+            rows_left: limit_rows,
+        })
+    }
+
+    /// The first input's columns, with the types that they are read as.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Their names.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The next rows; each input gives at least one block, however empty.
+    pub(crate) fn next(&mut self) -> Result<Option<Block>, TabularError> {
+        loop {
+            let Some(reader) = &mut self.current else {
+                return Ok(None);
+            };
+            let batch = guarded(&self.inputs[self.file], || {
+                reader.next().transpose().map_err(|e| e.to_string())
+            })?;
+            match batch {
+                Some(batch) => return Ok(self.block(batch)),
+                None if self.first => {
+                    let empty = RecordBatch::new_empty(self.schema.clone());
+                    return Ok(self.block(empty));
+                }
+                None => self.advance()?,
+            }
+        }
+    }
+
+    fn block(&mut self, mut batch: RecordBatch) -> Option<Block> {
+        if let Some(left) = &mut self.rows_left {
+            let take = usize::try_from(*left).unwrap_or(usize::MAX);
+            batch = batch.slice(0, take.min(batch.num_rows()));
+            *left -= batch.num_rows() as u64;
+            if *left == 0 {
+                self.current = None;
+            }
+        }
+        let first = std::mem::replace(&mut self.first, false);
+        Some(Block::of_batch(self.file, first, batch))
+    }
+
+    fn advance(&mut self) -> Result<(), TabularError> {
+        self.current = None;
+        let Some(input) = self.inputs.get(self.file + 1) else {
+            return Ok(());
+        };
+        let (reader, schema) = open_one(input, self.types, self.columns.as_deref())?;
+        check_same(&self.inputs[0].name, &self.schema, &input.name, &schema)?;
+        self.file += 1;
+        self.first = true;
+        self.current = Some(reader);
+        Ok(())
+    }
+}
+
+/// The columns of one input, from its footer.
+///
+/// # Errors
+/// As [`Batches::open`].
+pub(crate) fn schema_of(input: &Input, types: Types) -> Result<SchemaRef, TabularError> {
+    Ok(builder(input, types)?.schema().clone())
+}
+
+/// Rows of a Parquet input, from its footer; nothing else is read.
+///
+/// # Errors
+/// What is no Parquet file; those of reading.
+pub fn parquet_rows(input: &Input) -> Result<u64, TabularError> {
+    let builder = builder(input, Types::Parquet)?;
+    let rows = builder.metadata().file_metadata().num_rows();
+    Ok(u64::try_from(rows).unwrap_or(0))
+}
+
+fn builder(
+    input: &Input,
+    types: Types,
+) -> Result<ParquetRecordBatchReaderBuilder<File>, TabularError> {
+    let file = input.seekable()?;
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(types == Types::Parquet);
+    guarded(input, || {
+        ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+            .map_err(|e| e.to_string())
+    })
+}
+
+fn open_one(
+    input: &Input,
+    types: Types,
+    columns: Option<&[String]>,
+) -> Result<(ParquetRecordBatchReader, SchemaRef), TabularError> {
+    let mut builder = builder(input, types)?;
+    let mut schema = builder.schema().clone();
+    if let Some(columns) = columns {
+        let wanted = |name: &str| columns.iter().any(|c| c == name);
+        let roots: Vec<usize> = (0..schema.fields().len())
+            .filter(|&i| wanted(schema.field(i).name()))
+            .collect();
+        schema = schema
+            .project(&roots)
+            .map(std::sync::Arc::new)
+            .map_err(|e| TabularError::Internal(format!("projection of {}: {e}", input.name)))?;
+        let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+        builder = builder.with_projection(mask);
+    }
+    let rows = batch_rows(builder.metadata());
+    let reader = guarded(input, || {
+        builder
+            .with_batch_size(rows)
+            .build()
+            .map_err(|e| e.to_string())
+    })?;
+    Ok((reader, schema))
+}
+
+/// Rows of a block, by what a row takes on average in the row group with the longest rows.
+fn batch_rows(metadata: &ParquetMetaData) -> usize {
+    let of_group = |group: &parquet::file::metadata::RowGroupMetaData| {
+        group.total_byte_size().max(1) / group.num_rows().max(1)
+    };
+    let longest = metadata.row_groups().iter().map(of_group).max();
+    let bytes = usize::try_from(longest.unwrap_or(1).max(1)).unwrap_or(usize::MAX);
+    (BATCH_BYTES / bytes).clamp(1, BATCH_ROWS)
+}
+
+fn names(schema: &SchemaRef) -> Vec<String> {
+    schema.fields().iter().map(|f| f.name().clone()).collect()
+}
+
+/// Runs a piece of the library. It checks what it reads, but not everywhere: a damaged file may make
+/// it panic, which is an error of the file here and no end of the process.
+fn guarded<T>(input: &Input, work: impl FnOnce() -> Result<T, String>) -> Result<T, TabularError> {
+    let done = catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err("its metadata or pages contradict each other".to_owned()));
+    done.map_err(|problem| TabularError::Corrupt {
+        path: input.name.clone().into(),
+        problem: format!("cannot be read as Parquet: {problem}"),
+    })
+}
+
+/// All inputs of one pass have the same columns of the same types.
+fn check_same(
+    first: &str,
+    expected: &SchemaRef,
+    other: &str,
+    found: &SchemaRef,
+) -> Result<(), TabularError> {
+    let same = |(a, b): (&std::sync::Arc<Field>, &std::sync::Arc<Field>)| {
+        a.name() == b.name() && a.data_type() == b.data_type()
+    };
+    let (a, b) = (expected.fields(), found.fields());
+    if a.len() == b.len() && a.iter().zip(b).all(same) {
+        return Ok(());
+    }
+    let described = |schema: &SchemaRef, others: &SchemaRef| -> Vec<String> {
+        let fields = schema.fields().iter();
+        let lone = fields.filter(|f| {
+            !others
+                .fields()
+                .iter()
+                .any(|o| o.name() == f.name() && o.data_type() == f.data_type())
+        });
+        lone.map(|f| format!("{} {}", f.name(), f.data_type()))
+            .collect()
+    };
+    let (missing, extra) = (described(expected, found), described(found, expected));
+    let difference = if missing.is_empty() && extra.is_empty() {
+        format!(
+            "the same columns in another order: {}",
+            names(found).join(", ")
+        )
+    } else {
+        format!("expected {}, found {}", list(&missing), list(&extra))
+    };
+    Err(TabularError::HeadersDiffer {
+        first: first.into(),
+        other: other.into(),
+        difference,
+    })
+}
+
+fn list(columns: &[String]) -> String {
+    if columns.is_empty() {
+        "nothing more".to_owned()
+    } else {
+        crate::error::quoted(columns)
+    }
+}
