@@ -516,6 +516,34 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_was_left_is_waited_for_until_the_next_attempt() {
+        let created = Entry::JobCreated {
+            name: "j-a1".into(),
+            arn: "arn".into(),
+            adopted: false,
+        };
+        let waiting = Entry::Waiting {
+            job: "j-a1".into(),
+            status: "Stopping".into(),
+        };
+        let mut state = RunState::of(&[launching("j-a1"), created, waiting]);
+        assert!(state.has_job_under_way() && state.waiting.is_some());
+        assert_eq!(state.job_records()[0].status, "Stopping");
+        state.apply(&Entry::JobEnded {
+            name: "j-a1".into(),
+            status: "Stopped".into(),
+            reason: None,
+        });
+        state.apply(&Entry::Cancelled {
+            stopped: vec!["j-a1".into()],
+        });
+        assert!(state.cancelled && !state.has_job_under_way());
+        assert_eq!(state.job_records()[0].status, "Stopped");
+        state.apply(&resumed());
+        assert!(!state.cancelled && state.waiting.is_none());
+    }
+
+    #[test]
     fn other_parts_than_the_published_ones_are_not_published() {
         let assembled = |fingerprint: &str| Entry::Assembled {
             fingerprint: fingerprint.into(),
