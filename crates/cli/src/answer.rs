@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 
 use crate::args::{Cli, Command, LogFormat, OutputFormat};
 
+/// The verbs that answer with a run's result.
+const ABOUT_RUNS: [&str; 5] = ["run", "resume", "status", "wait", "cancel"];
+
 /// Prints answers in the form that was asked for.
 #[derive(Debug)]
 pub(crate) struct Printer {
@@ -30,7 +33,11 @@ impl Printer {
         Self {
             about_runs: matches!(
                 cli.command,
-                Command::Run(_) | Command::Resume(_) | Command::Status(_)
+                Command::Run(_)
+                    | Command::Resume(_)
+                    | Command::Status(_)
+                    | Command::Wait(_)
+                    | Command::Cancel(_)
             ),
             output: global.output,
             log_format: global.log_format,
@@ -65,9 +72,7 @@ impl Printer {
             },
             log_format: LogFormat::Text,
             result_file: result_file.map(PathBuf::from),
-            about_runs: words
-                .iter()
-                .any(|w| matches!(w.as_str(), "run" | "resume" | "status")),
+            about_runs: words.iter().any(|w| ABOUT_RUNS.contains(&w.as_str())),
             failed: AtomicBool::new(false),
         }
     }
@@ -181,6 +186,21 @@ impl Printer {
         let line = json!({ "level": "error", "message": error.message, "help": error.help,
             "exit": error.exit.number(), "problems": problems });
         say(&line.to_string());
+    }
+
+    /// That nothing is wrong, but not done either: on standard error, as an error is, without the word.
+    pub(crate) fn remark(&self, record: &ErrorRecord) {
+        if self.log_format == LogFormat::Json {
+            say(
+                &json!({ "level": "info", "message": record.message, "help": record.help })
+                    .to_string(),
+            );
+            return;
+        }
+        say(&printable(&record.message));
+        if let Some(help) = &record.help {
+            say(&format!("  {}", printable(help)));
+        }
     }
 
     /// The error in a run's result.

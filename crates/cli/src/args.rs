@@ -89,6 +89,14 @@ pub(crate) enum Command {
     Resume(ResumeArgs),
     /// Show the state of a run; exits as the run did, 75 while it is under way.
     Status(StatusArgs),
+    /// Wait until a run is over, whoever runs it; exits as the run did.
+    Wait(WaitArgs),
+    /// Stop a run and its job; what is done is kept, and `resume` goes on from there.
+    Cancel(CancelArgs),
+    /// List the runs of the work folder, the newest first.
+    Runs(RunsArgs),
+    /// Write a pipeline with data that runs at once on this machine, to start from.
+    Init(InitArgs),
     /// Convert files in one command, without a pipeline.
     Convert(Box<ConvertArgs>),
     /// Show what a file is: dialect, columns, rows, sizes, first rows.
@@ -137,6 +145,18 @@ pub(crate) struct RunArgs {
     /// Replace what is at the destination.
     #[arg(long, env = "GRISTMILL_OVERWRITE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) waiting: WaitingArgs,
+}
+
+/// Whether a job is waited for.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WaitingArgs {
+    /// Do not wait for a transform job: do what can be done now, and exit with 75 (status `waiting`)
+    /// while the job is under way. Each call looks once and goes on when the job has ended, so a
+    /// scheduler calls again until the exit code is another, from any machine.
+    #[arg(long, env = "GRISTMILL_NO_WAIT", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) no_wait: bool,
 }
 
 /// What a pipeline is given.
@@ -145,6 +165,9 @@ pub(crate) struct PipelineInputs {
     /// A parameter of the pipeline.
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = name_value)]
     pub(crate) param: Vec<(String, String)>,
+    /// Parameters from a YAML or JSON file that maps names to values; -p comes before it.
+    #[arg(long, value_name = "FILE", env = "GRISTMILL_PARAMS_FILE")]
+    pub(crate) params_file: Option<PathBuf>,
     /// Use the embedded S3 and SageMaker instead of AWS: no account, no network.
     #[arg(long, env = "GRISTMILL_LOCAL", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) local: bool,
@@ -162,6 +185,9 @@ pub(crate) struct ValidateArgs {
     /// Pipeline files.
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
+    /// A file of parameters, which has to fit each of them.
+    #[arg(long, value_name = "FILE", env = "GRISTMILL_PARAMS_FILE")]
+    pub(crate) params_file: Option<PathBuf>,
 }
 
 /// `plan`.
@@ -186,6 +212,8 @@ pub(crate) struct ResumeArgs {
     /// Replace what is at the destination.
     #[arg(long, env = "GRISTMILL_OVERWRITE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) waiting: WaitingArgs,
 }
 
 /// `status`.
@@ -196,6 +224,92 @@ pub(crate) struct StatusArgs {
     pub(crate) run: String,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
+}
+
+/// `wait`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Only watches: nothing of the run is touched, and ending `wait` does not end the run. \
+A run that was cut off ends it with 130. A run that `run --no-wait` left with a job is watched until somebody \
+has gone on with it; when the job has ended and nobody does, the exit code is 75."
+)]
+pub(crate) struct WaitArgs {
+    /// A run's id, its key, or `last`.
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    /// Stop waiting after so long, with exit code 75 (90s, 20m, 2h).
+    #[arg(long, value_name = "TIME", value_parser = gristmill_plan::parse_duration, env = "GRISTMILL_TIMEOUT")]
+    pub(crate) timeout: Option<u64>,
+    /// Folder for the state of runs on this machine.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = ".gristmill",
+        env = "GRISTMILL_WORK_DIR"
+    )]
+    pub(crate) work_dir: PathBuf,
+}
+
+/// `cancel`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "A process that works on the run is asked to stop; then a job that is under way is \
+stopped, and waited for until it says Stopped. What was published stays. A job that is stopped stores no \
+output: `gristmill resume`, or the same `run` command, goes on with a new job. Exits with 0 when nothing of \
+the run is under way any more; so it does for a run that was over before, which stays what it is."
+)]
+pub(crate) struct CancelArgs {
+    /// A run's id, its key, or `last`.
+    pub(crate) run: String,
+    /// Folder for the state of runs on this machine.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = ".gristmill",
+        env = "GRISTMILL_WORK_DIR"
+    )]
+    pub(crate) work_dir: PathBuf,
+}
+
+/// `init`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Writes pipelines/KIND.yaml, a sample of real flights, the schema for editors and a README.md \
+into DIR, and prints the commands that run it. No file that exists is touched: exit code 73 then, and nothing \
+is written (a README.md that is there is simply kept)."
+)]
+pub(crate) struct InitArgs {
+    /// What the pipeline does.
+    #[arg(value_enum, default_value_t)]
+    pub(crate) kind: InitKind,
+    /// The folder to write to; made if it is not there.
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+}
+
+/// What `init` writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InitKind {
+    /// CSV through a model, predictions beside their rows; model included.
+    #[default]
+    Scoring,
+    /// A training set: label first, split by a hash into train, validation and test.
+    Training,
+    /// CSV to Parquet.
+    Convert,
+}
+
+/// `runs`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunsArgs {
+    /// Folder for the state of runs on this machine.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = ".gristmill",
+        env = "GRISTMILL_WORK_DIR"
+    )]
+    pub(crate) work_dir: PathBuf,
 }
 
 /// How CSV is read.

@@ -19,6 +19,8 @@ const OFF: &str = "\x1b[0m";
 pub(crate) struct View {
     kind: Kind,
     verbose: bool,
+    /// Another process does the work: how far a stage is, is not known.
+    watching: bool,
     current: Mutex<Option<Bar>>,
 }
 
@@ -47,7 +49,16 @@ impl View {
         Self {
             kind,
             verbose: global.verbose > 0,
+            watching: false,
             current: Mutex::new(None),
+        }
+    }
+
+    /// A view of what another process does.
+    pub(crate) fn watching(global: &Global) -> Self {
+        Self {
+            watching: true,
+            ..Self::new(global)
         }
     }
 
@@ -147,8 +158,9 @@ impl View {
         // A job tells nothing of its progress: elapsed time is all that can be shown.
         let known = stage != Stage::Transform;
         let total = total_bytes.or(total_rows).filter(|t| known && *t > 0);
+        let total = total.filter(|_| !self.watching);
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
-        bar.set_style(style(total.is_some(), by_bytes));
+        bar.set_style(style(total.is_some(), by_bytes && !self.watching));
         bar.set_prefix(stage.name());
         bar.enable_steady_tick(Duration::from_millis(200));
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);

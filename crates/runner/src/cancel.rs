@@ -1,7 +1,7 @@
 //! Being told to stop: by a signal, or by a stage that failed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +13,7 @@ use crate::exit_code::ExitCode;
 pub struct Cancel {
     token: CancellationToken,
     exit: Arc<AtomicU8>,
+    requested: Arc<AtomicBool>,
 }
 
 impl Cancel {
@@ -22,6 +23,20 @@ impl Cancel {
             .exit
             .compare_exchange(0, exit.number(), Ordering::SeqCst, Ordering::SeqCst);
         self.token.cancel();
+    }
+
+    /// As [`Cancel::cancel`], because `gristmill cancel` asks for it: it sees to the jobs.
+    pub fn cancel_as_requested(&self) {
+        if !self.is_cancelled() {
+            self.requested.store(true, Ordering::SeqCst);
+        }
+        self.cancel(ExitCode::Terminated);
+    }
+
+    /// Whether `gristmill cancel` was what asked first.
+    #[must_use]
+    pub fn was_requested(&self) -> bool {
+        self.requested.load(Ordering::SeqCst)
     }
 
     /// Whether to stop.
@@ -40,7 +55,12 @@ impl Cancel {
     pub fn error(&self) -> RunError {
         let exit = ExitCode::from_number(self.exit.load(Ordering::SeqCst))
             .unwrap_or(ExitCode::Interrupted);
-        RunError::new(exit, "interrupted; everything done so far is kept").with_help(
+        let what = if self.was_requested() {
+            "cancelled by `gristmill cancel`; everything done so far is kept"
+        } else {
+            "interrupted; everything done so far is kept"
+        };
+        RunError::new(exit, what).with_help(
             "run the same command again, or `gristmill resume last`: it goes on from here",
         )
     }

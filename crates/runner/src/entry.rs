@@ -29,6 +29,9 @@ pub enum Entry {
         limit_rows: Option<u64>,
         /// Whether the embedded services were used.
         local: bool,
+        /// The variables that the pipeline lists under `env:`, with their values.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        env: BTreeMap<String, String>,
         /// The version that wrote this.
         version: String,
     },
@@ -165,6 +168,18 @@ pub enum Entry {
     Finished {
         /// What was printed.
         result: crate::result::RunResult,
+    },
+    /// Under `--no-wait` an attempt ended while a job was under way.
+    Waiting {
+        /// Its name.
+        job: String,
+        /// Its status then.
+        status: String,
+    },
+    /// `gristmill cancel` ended the run; none of its jobs is under way any more.
+    Cancelled {
+        /// The jobs that it told to stop.
+        stopped: Vec<String>,
     },
     /// An attempt ended without finishing.
     Stopped {

@@ -9,6 +9,11 @@ use gristmill_tabular::TabularError;
 
 use crate::exit_code::ExitCode;
 
+/// The status of a run whose job is under way and that nobody waits for.
+pub const WAITING: &str = "waiting";
+/// The status of a run that `gristmill cancel` ended.
+pub const CANCELLED: &str = "cancelled";
+
 /// An error with its class, what happened, and what to do.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
@@ -21,6 +26,17 @@ pub struct RunError {
     pub help: Option<String>,
     /// The mistakes of a pipeline file, each with its place; empty otherwise.
     pub problems: Vec<gristmill_plan::Problem>,
+    /// Under `--no-wait`: nothing is wrong, this job is under way.
+    pub waits_for: Option<JobSeen>,
+}
+
+/// A transform job as it was when it was last looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobSeen {
+    /// TransformJobName.
+    pub name: String,
+    /// The service's word: `InProgress` or `Stopping`.
+    pub status: String,
 }
 
 impl RunError {
@@ -31,6 +47,28 @@ impl RunError {
             message: message.into(),
             help: None,
             problems: Vec::new(),
+            waits_for: None,
+        }
+    }
+
+    /// Not wrong, but not done either: a job is under way, and `--no-wait` says not to wait for it.
+    #[must_use]
+    pub fn waiting(job: JobSeen) -> Self {
+        let message = format!("job {} is {}", job.name, job.status);
+        let mut error = Self::new(ExitCode::Temporary, message).with_help(
+            "call again: with --no-wait it looks once more and goes on when the job has ended, \
+             without it waits for that",
+        );
+        error.waits_for = Some(job);
+        error
+    }
+
+    /// One word for logs and JSON (`status` in a run's result).
+    #[must_use]
+    pub fn status(&self) -> &'static str {
+        match self.waits_for {
+            Some(_) => WAITING,
+            None => self.exit.status(),
         }
     }
 

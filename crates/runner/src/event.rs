@@ -1,10 +1,10 @@
 //! What happens during a run, as plain data. The progress bar, the log and `events.jsonl` are views
 //! of the same events.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The stages of a run, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Inputs are listed, read once and typed.
@@ -34,7 +34,7 @@ impl Stage {
 }
 
 /// How loud an event is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Shown with `-v`.
@@ -46,7 +46,7 @@ pub enum Level {
 }
 
 /// One event.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The run has an identity.

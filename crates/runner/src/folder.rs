@@ -6,7 +6,8 @@
 //! <work-dir>/last.json                the run that was begun last
 //! <work-dir>/maps/<hash>.json         with --local-map: what was shown under an S3 name
 //! <work-dir>/runs/<run id>/           ledger.jsonl, run.json, plan.json, events.jsonl,
-//!                                     shards/, outputs/, parts/, quarantine/
+//!                                     shards/, outputs/, parts/, quarantine/, and while it is asked
+//!                                     to stop cancel-requested
 //! <work-dir>/published/<bucket>/…     with --local: what was published, as plain files
 //! <work-dir>/local/                   with --local: the embedded services' own data
 //! ```
@@ -15,6 +16,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
@@ -87,7 +89,7 @@ impl WorkFolder {
             .mode(0o600)
             .open(&path)
             .map_err(|e| RunError::io("open the lock", &path, e))?;
-        match file.try_lock() {
+        match try_for_a_moment(&file) {
             Ok(()) => Ok(KeyLock { _file: file }),
             Err(TryLockError::WouldBlock) => Err(RunError::new(
                 ExitCode::Temporary,
@@ -103,6 +105,30 @@ impl WorkFolder {
     pub fn is_locked(&self, run_key: &str) -> bool {
         self.lock(run_key)
             .is_err_and(|e| e.exit == ExitCode::Temporary)
+    }
+
+    /// Whether a process works on this run just now: it holds the lock of the run's key, and the key
+    /// is this run's, not that of a later one.
+    #[must_use]
+    pub fn is_live(&self, record: &KeyRecord) -> bool {
+        let current = || matches!(self.find_key(&record.run_key), Ok(Some(r)) if r == *record);
+        self.is_locked(&record.run_key) && current()
+    }
+
+    /// The ids of all runs that have a folder here, sorted.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn run_ids(&self) -> Result<Vec<String>, RunError> {
+        let folder = self.root.join("runs");
+        let failed = |e| RunError::io("list", &folder, e);
+        let mut ids = Vec::new();
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            ids.extend(name.into_string().ok().filter(|n| is_run_id(n)));
+        }
+        ids.sort();
+        Ok(ids)
     }
 
     /// The run of a key, if this machine knows one.
@@ -153,6 +179,21 @@ impl WorkFolder {
     }
 }
 
+/// How often, and at what intervals, a lock is tried: `status` and `wait` hold it for a moment when
+/// they look whether it is held.
+const LOCK_TRIES: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+fn try_for_a_moment(file: &File) -> Result<(), TryLockError> {
+    for _ in 1..LOCK_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            done => return done,
+        }
+    }
+    file.try_lock()
+}
+
 /// A key as a file or object name: 16 hex digits, since keys may hold anything.
 #[must_use]
 pub fn key_hash(run_key: &str) -> String {
@@ -199,6 +240,12 @@ impl RunFolder {
     #[must_use]
     pub fn ledger(&self) -> PathBuf {
         self.root.join("ledger.jsonl")
+    }
+
+    /// There while `gristmill cancel` asks the process that works on the run to stop.
+    #[must_use]
+    pub fn cancel_request(&self) -> PathBuf {
+        self.root.join("cancel-requested")
     }
 
     /// The last known result.

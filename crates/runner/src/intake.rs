@@ -10,6 +10,7 @@ use crate::entry::Entry;
 use crate::error::RunError;
 use crate::exit_code::ExitCode;
 use crate::inventory::{self, InputFile, STDIN, blocking};
+use crate::ready;
 use crate::run::RunRequest;
 use crate::session::Session;
 use crate::state::RunState;
@@ -70,10 +71,10 @@ pub(crate) fn check_same(session: &Session, files: &[InputFile]) -> Result<(), R
     }
 }
 
-/// The inputs as they are now.
+/// The inputs as they are now, once they are ready. A run that has its inputs knows that they were.
 ///
 /// # Errors
-/// `NoInput`, for a name that does not exist; the disk's; the store's.
+/// Temporary, when they are not ready; `NoInput`, for a name that does not exist; the disk's; the store's.
 pub(crate) async fn list(
     session: &Arc<Session>,
     request: &RunRequest,
@@ -83,6 +84,9 @@ pub(crate) async fn list(
         .unwrap_or_default();
     if session.spec.source.uri.contains(&Location::Stdin) {
         return spilled_stdin(session, request, known).await;
+    }
+    if session.state(|s| s.inputs.is_none() || s.waits_for_data()) {
+        ready::until_ready(session).await?;
     }
     let patterns: Vec<String> = session
         .spec

@@ -87,7 +87,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
         .map_err(|e| RunError::bug(format!("a worker thread ended: {e}")))?
 }
 
-fn has_wildcard(pattern: &str) -> bool {
+pub(crate) fn has_wildcard(pattern: &str) -> bool {
     pattern.contains(['*', '?', '['])
 }
 

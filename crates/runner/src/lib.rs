@@ -8,6 +8,7 @@
 //! started again therefore goes on where it was, here or, through `work.uri`, on another machine.
 
 pub mod cancel;
+mod cancelling;
 pub mod data_error;
 mod destination;
 pub mod disk;
@@ -26,10 +27,12 @@ mod opening;
 mod pipeline;
 pub mod preview;
 mod read_text;
+mod ready;
 pub mod remote;
 pub mod result;
 mod reuse;
 pub mod run;
+pub mod runs;
 pub mod sample;
 pub mod services;
 pub mod session;
@@ -38,9 +41,11 @@ pub mod state;
 pub mod status;
 mod store_check;
 pub mod target;
+mod waiting;
 pub mod words;
 
 pub use cancel::Cancel;
+pub use cancelling::cancel;
 pub use entry::PipelineText;
 pub use error::RunError;
 pub use event::{Event, EventSink, Level, Stage};
@@ -49,6 +54,8 @@ pub use preview::preview;
 pub use read_text::read_text;
 pub use result::RunResult;
 pub use run::{RunRequest, resume_request, run};
+pub use runs::{RunSummary, runs};
 pub use services::LocalMap;
 pub use stages::source::contract_schema;
 pub use status::status;
+pub use waiting::wait;

@@ -30,6 +30,7 @@ pub(crate) struct Beginning<'a> {
     pub(crate) clock: Timestamp,
     pub(crate) limit_rows: Option<u64>,
     pub(crate) local: bool,
+    pub(crate) env: BTreeMap<String, String>,
 }
 
 /// The run that a key belongs to, with the longer of the two ledgers, if there is one. `work.uri`
@@ -90,7 +91,6 @@ pub(crate) async fn open(
         ))
         .with_help("start a new run with --fresh"));
     }
-    work.set_key(record)?;
     Ok(OpenRun {
         run_id: record.run_id.clone(),
         folder,
@@ -133,7 +133,7 @@ async fn restore_ledger(
     Ok(Some(etag))
 }
 
-/// Begins a new run and claims its key, under `work.uri` first.
+/// Begins a new run and claims its key under `work.uri`; on this machine the caller does.
 ///
 /// # Errors
 /// Temporary, when another machine began one for this key at the same moment.
@@ -156,6 +156,7 @@ pub(crate) async fn begin(
         clock: beginning.clock.to_string(),
         limit_rows: beginning.limit_rows,
         local: beginning.local,
+        env: beginning.env,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     ledger.append(&entry)?;
@@ -178,7 +179,6 @@ pub(crate) async fn begin(
             }
         }
     }
-    work.set_key(&record)?;
     Ok(OpenRun {
         run_id,
         folder,
@@ -228,8 +228,14 @@ mod tests {
             clock: Timestamp::UNIX_EPOCH,
             limit_rows: None,
             local: false,
+            env: BTreeMap::new(),
         };
         let begun = begin(&work, None, beginning, false).await.unwrap();
+        let record = KeyRecord {
+            run_key: "k".into(),
+            run_id: begun.run_id.clone(),
+        };
+        work.set_key(&record).unwrap();
         let found = find(&work, None, "k").await.unwrap().unwrap();
         assert_eq!(found.run_id, begun.run_id);
     }

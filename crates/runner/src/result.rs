@@ -8,10 +8,11 @@ use crate::error::RunError;
 use crate::exit_code::ExitCode;
 use crate::state::RunState;
 
-/// The answer of `run`, `resume` and `status`. Fields are only ever added.
+/// The answer of `run`, `resume`, `status`, `wait` and `cancel`. Fields are only ever added.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
-    /// `succeeded`, `skipped`, `failed`, `interrupted`, `deferred`, `timed_out` or `running`.
+    /// `succeeded`, `skipped`, `failed`, `interrupted`, `cancelled`, `deferred`, `waiting` (a job is
+    /// under way, and `--no-wait` was given), `timed_out` or `running`.
     pub status: String,
     /// The pipeline's name.
     pub pipeline: String,
@@ -106,7 +107,7 @@ impl RunResult {
     /// Sets exit, status and error from an error.
     pub fn fail(&mut self, error: &RunError) {
         self.exit = error.exit.number();
-        self.status = error.exit.status().to_owned();
+        self.status = error.status().to_owned();
         self.error = Some(ErrorRecord {
             message: error.message.clone(),
             help: error.help.clone(),

@@ -11,11 +11,12 @@ use gristmill_plan::{Context, Document, ResolveError, RunIdentity, Spec};
 use jiff::Timestamp;
 
 use crate::cancel::Cancel;
+use crate::cancelling;
 use crate::entry::{Entry, PipelineText};
 use crate::error::RunError;
 use crate::event::{Event, EventSink, Level};
 use crate::exit_code::ExitCode;
-use crate::folder::{KeyRecord, WorkFolder, is_run_id, write_json};
+use crate::folder::{KeyLock, KeyRecord, WorkFolder, is_run_id, write_json};
 use crate::ledger;
 use crate::opening::{self, Beginning, OpenRun};
 use crate::pipeline;
@@ -43,6 +44,8 @@ pub struct RunRequest {
     pub fresh: bool,
     /// As `assemble.mode: overwrite`.
     pub overwrite: bool,
+    /// A job that is under way ends the attempt, with `waiting`; so does an input that is not ready.
+    pub no_wait: bool,
     /// Only the first so many rows.
     pub limit_rows: Option<u64>,
     /// The work folder.
@@ -76,13 +79,40 @@ async fn attempt(
     cancel: Cancel,
     result: &mut RunResult,
 ) -> Result<(), RunError> {
+    let (_lock, session) = prepare(request, sink, cancel, result, Purpose::Advance).await?;
+    let _heeding = cancelling::heed(&session);
+    let done = carry_out(request, &session, result).await;
+    conclude(&session, result, done).await
+}
+
+/// What a run is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To go on with it, or to begin one: it becomes the run of its key, and the last one.
+    Advance,
+    /// To end it.
+    Cancel,
+}
+
+/// Takes the key's lock, connects, and opens the run with everything that it froze.
+///
+/// # Errors
+/// `Usage`, `Pipeline`; temporary, when another process has the lock; `Exists`, when the key is in
+/// use for another call; the services'.
+pub(crate) async fn prepare(
+    request: &RunRequest,
+    sink: Arc<dyn EventSink>,
+    cancel: Cancel,
+    result: &mut RunResult,
+    purpose: Purpose,
+) -> Result<(KeyLock, Arc<Session>), RunError> {
     let doc = gristmill_plan::parse(&request.file.text, &request.file.path)?;
     let early = resolve(request, &doc, request.now, RunIdentity::default())?;
     result.pipeline.clone_from(&early.name);
     let run_key = run_key(request, &early);
     result.run_key.clone_from(&run_key);
     let work = WorkFolder::open(&request.work_dir)?;
-    let _lock = work.lock(&run_key)?;
+    let lock = work.lock(&run_key)?;
     let cloud = cancel.guard(connect(request, &early, &work)).await?;
     let work_store = match (&early.work, &cloud) {
         (Some(w), Some(cloud)) => Some(WorkStore::new(cloud.store(), &w.uri)?),
@@ -94,10 +124,16 @@ async fn attempt(
         cloud: cloud.as_ref(),
     };
     let (open, remarks) = cancel
-        .guard(find_or_begin(request, &early, &run_key, &places))
+        .guard(find_or_begin(request, &doc, &early, &run_key, &places))
         .await?;
+    if purpose == Purpose::Advance {
+        work.set_key(&KeyRecord {
+            run_key: run_key.clone(),
+            run_id: open.run_id.clone(),
+        })?;
+    }
     result.run_id.clone_from(&open.run_id);
-    check_same_call(request, &open.state)?;
+    check_same_call(request, &doc, &open.state)?;
     let clock = frozen_clock(&open.state)?;
     let identity = RunIdentity {
         id: open.run_id.clone(),
@@ -113,8 +149,7 @@ async fn attempt(
     for remark in remarks {
         session.note(Level::Warn, remark);
     }
-    let done = carry_out(request, &session, result).await;
-    conclude(&session, result, done).await
+    Ok((lock, session))
 }
 
 async fn carry_out(
@@ -126,13 +161,9 @@ async fn carry_out(
     if session.state(|s| s.finished.is_some()) {
         return reuse(session, request, result).await;
     }
-    if !session.state(|s| s.inputs.is_none() && s.attempt == 1 && s.stopped.is_none()) {
-        let attempt = session.state(|s| s.attempt) + 1;
-        session.record(&Entry::Resumed {
-            attempt,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        })?;
-        result.attempt = attempt;
+    if !session.state(is_first_attempt) {
+        result.attempt += 1;
+        begin_attempt(session, result.attempt)?;
     }
     session.emit(&Event::RunStarted {
         run_id: session.run_id.clone(),
@@ -140,6 +171,22 @@ async fn carry_out(
         attempt: result.attempt,
     });
     pipeline::run(session, request, result).await
+}
+
+fn is_first_attempt(state: &RunState) -> bool {
+    state.attempt == 1 && state.inputs.is_none() && state.stopped.is_none() && !state.cancelled
+}
+
+fn begin_attempt(session: &Session, attempt: u32) -> Result<(), RunError> {
+    let resumed = Entry::Resumed {
+        attempt,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    if session.no_wait && session.state(RunState::has_job_under_way) {
+        session.defer(resumed);
+        return Ok(());
+    }
+    session.record(&resumed)
 }
 
 /// An interrupted run ends within ten seconds, whatever the network does.
@@ -152,28 +199,50 @@ async fn conclude(
     result: &mut RunResult,
     done: Result<(), RunError>,
 ) -> Result<(), RunError> {
+    if let Err(error) = &done {
+        result.fail(error);
+        session.state(|s| result.rows_seen(s));
+        note_end(session, error).await;
+        result.attempt = session.state(|s| s.attempt);
+    }
     result.jobs = session.state(RunState::job_records);
-    let ended = match done {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            result.fail(&error);
-            session.state(|s| result.rows_seen(s));
-            let stopped = Entry::Stopped {
-                exit: error.exit.number(),
-                message: error.message.clone(),
-            };
-            if !session.state(|s| s.finished.is_some()) && session.record(&stopped).is_ok() {
-                let _ = tokio::time::timeout(MIRROR_LIMIT, session.mirror()).await;
-            }
-            Err(error)
-        }
-    };
+    let ended = done;
     if session.state(|s| s.finished.is_some()) && ended.is_err() {
         // A finished run that cannot be used again stays what it is.
         return ended;
     }
     let written = write_json(&session.folder.run_json(), result);
     ended.and(written)
+}
+
+async fn note_end(session: &Session, error: &RunError) {
+    let entry = match &error.waits_for {
+        Some(job) => Entry::Waiting {
+            job: job.name.clone(),
+            status: job.status.clone(),
+        },
+        None => Entry::Stopped {
+            exit: error.exit.number(),
+            message: error.message.clone(),
+        },
+    };
+    let known = error.waits_for.is_some() && session.state(|s| s.waiting == error.waits_for);
+    if session.state(|s| s.finished.is_some()) || (known && session.only_looked()) {
+        return;
+    }
+    if session.record(&entry).is_ok() {
+        let _ = tokio::time::timeout(MIRROR_LIMIT, session.mirror()).await;
+    }
+}
+
+/// The services that a request's pipeline needs, without its run.
+///
+/// # Errors
+/// `Usage`, `Pipeline`; the services'.
+pub(crate) async fn connect_for(request: &RunRequest) -> Result<Option<Cloud>, RunError> {
+    let doc = gristmill_plan::parse(&request.file.text, &request.file.path)?;
+    let spec = resolve(request, &doc, request.now, RunIdentity::default())?;
+    connect(request, &spec, &WorkFolder::open(&request.work_dir)?).await
 }
 
 /// `resolve` of the plan crate, with errors classed.
@@ -188,12 +257,13 @@ pub(crate) fn resolve(
 ) -> Result<Spec, RunError> {
     let mut context = Context::new(now, &request.file.folder);
     context.params.clone_from(&request.params);
-    context.env.clone_from(&request.env);
+    context.env = listed_env(request, doc);
     context.run = run;
     context.read = &read_text;
     let spec = gristmill_plan::resolve(doc, &context).map_err(|e| match e {
         ResolveError::Usage(_) => RunError::new(ExitCode::Usage, e.to_string()).with_help(
-            "parameters are declared under `params:` in the pipeline and given with -p name=value",
+            "parameters are declared under `params:` in the pipeline and given with -p name=value or \
+             in a --params-file",
         ),
         ResolveError::Pipeline(problems) => problems.into(),
     })?;
@@ -240,6 +310,7 @@ struct Places<'a> {
 /// before anything is written to them, and not for a run that is finished, which writes nothing.
 async fn find_or_begin(
     request: &RunRequest,
+    doc: &Document,
     spec: &Spec,
     run_key: &str,
     places: &Places<'_>,
@@ -266,13 +337,14 @@ async fn find_or_begin(
         clock: request.now,
         limit_rows: request.limit_rows,
         local: request.local,
+        env: listed_env(request, doc),
     };
     let begun = opening::begin(work, remote, beginning, request.fresh).await?;
     Ok((begun, remarks))
 }
 
 /// One key, one set of parameters: an explicit `--run-key` can be used with others by mistake.
-fn check_same_call(request: &RunRequest, state: &RunState) -> Result<(), RunError> {
+fn check_same_call(request: &RunRequest, doc: &Document, state: &RunState) -> Result<(), RunError> {
     let Some(opened) = &state.opened else {
         return Err(RunError::bug("a run without a beginning"));
     };
@@ -298,7 +370,28 @@ fn check_same_call(request: &RunRequest, state: &RunState) -> Result<(), RunErro
         let word = |local| if local { "--local" } else { "AWS" }.to_owned();
         return differs(word(opened.local), word(request.local));
     }
+    // A variable that the file did not list then is new to the run, not changed.
+    let env = listed_env(request, doc);
+    let changed = opened
+        .env
+        .iter()
+        .find(|(k, v)| env.get(*k).is_some_and(|now| now != *v));
+    if let Some((name, before)) = changed {
+        let now = env.get(name).cloned().unwrap_or_default();
+        return differs(
+            format!("{name}={before:?} in the environment"),
+            format!("{now:?}"),
+        );
+    }
     Ok(())
+}
+
+/// The variables that the pipeline lists under `env:`, and no other.
+fn listed_env(request: &RunRequest, doc: &Document) -> BTreeMap<String, String> {
+    let listed = doc.env_names().into_iter();
+    listed
+        .filter_map(|name| request.env.get(&name).map(|v| (name.clone(), v.clone())))
+        .collect()
 }
 
 fn parameters(given: &BTreeMap<String, String>) -> String {
@@ -340,6 +433,7 @@ fn session_of(
         run_key,
         threads: request.threads,
         local: request.local,
+        no_wait: request.no_wait,
         work,
         folder: open.folder,
         cloud,
@@ -380,7 +474,10 @@ pub fn resume_request(
     let opened = state
         .opened
         .ok_or_else(|| RunError::damaged(format!("run {run_id} has no beginning")))?;
+    let mut env = template.env.clone();
+    env.extend(opened.env);
     Ok(RunRequest {
+        env,
         file: opened.file,
         params: opened.params,
         run_key: Some(opened.run_key.clone()),

@@ -34,6 +34,8 @@ pub struct Session {
     pub threads: usize,
     /// The embedded services answer.
     pub local: bool,
+    /// A job that is under way ends the attempt, with `waiting`.
+    pub no_wait: bool,
     /// The work folder.
     pub work: WorkFolder,
     /// The run's folder.
@@ -57,6 +59,16 @@ pub struct Session {
 struct Book {
     ledger: Ledger,
     state: RunState,
+    /// The entry that goes before the next one: see [`Session::defer`].
+    deferred: Option<Entry>,
+}
+
+impl Book {
+    fn write(&mut self, entry: &Entry) -> Result<(), RunError> {
+        self.ledger.append(entry)?;
+        self.state.apply(entry);
+        Ok(())
+    }
 }
 
 /// What a [`Session`] is made of.
@@ -66,6 +78,7 @@ pub(crate) struct SessionParts {
     pub(crate) run_key: String,
     pub(crate) threads: usize,
     pub(crate) local: bool,
+    pub(crate) no_wait: bool,
     pub(crate) work: WorkFolder,
     pub(crate) folder: RunFolder,
     pub(crate) cloud: Option<Cloud>,
@@ -90,6 +103,7 @@ impl Session {
             run_key: parts.run_key,
             threads: parts.threads,
             local: parts.local,
+            no_wait: parts.no_wait,
             work: parts.work,
             folder: parts.folder,
             cloud: parts.cloud,
@@ -100,6 +114,7 @@ impl Session {
             book: Mutex::new(Book {
                 ledger: parts.ledger,
                 state: parts.state,
+                deferred: None,
             }),
             mirrored: tokio::sync::Mutex::new(parts.mirrored),
         }
@@ -116,9 +131,21 @@ impl Session {
     /// When the ledger cannot be written.
     pub fn record(&self, entry: &Entry) -> Result<(), RunError> {
         let mut book = self.book();
-        book.ledger.append(entry)?;
-        book.state.apply(entry);
-        Ok(())
+        if let Some(before) = book.deferred.take() {
+            book.write(&before)?;
+        }
+        book.write(entry)
+    }
+
+    /// Keeps an entry back until there is another: an attempt that only looks at a job, and finds
+    /// it as it was, leaves no line. A scheduler may look a thousand times.
+    pub(crate) fn defer(&self, entry: Entry) {
+        self.book().deferred = Some(entry);
+    }
+
+    /// Whether an entry is still kept back.
+    pub(crate) fn only_looked(&self) -> bool {
+        self.book().deferred.is_some()
     }
 
     /// Looks at the state.

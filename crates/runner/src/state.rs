@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gristmill_tabular::{Schema, SealedShard};
 
 use crate::entry::{Entry, PartRecord, PipelineText};
+use crate::error::JobSeen;
 use crate::exit_code::ExitCode;
 use crate::inventory::InputFile;
 use crate::result::{JobRecord, RunResult};
@@ -41,6 +42,10 @@ pub struct RunState {
     pub finished: Option<RunResult>,
     /// How the last attempt ended, if it ended and not well.
     pub stopped: Option<(u8, String)>,
+    /// The job that the last attempt left under way, if it ended so (`--no-wait`).
+    pub waiting: Option<JobSeen>,
+    /// `gristmill cancel` ended the run, and no attempt has begun since.
+    pub cancelled: bool,
     /// How the attempt before this one ended.
     pub stopped_before: Option<(u8, String)>,
 }
@@ -64,6 +69,8 @@ pub struct Opened {
     pub limit_rows: Option<u64>,
     /// With the embedded services.
     pub local: bool,
+    /// The variables that the pipeline lists under `env:`.
+    pub env: BTreeMap<String, String>,
 }
 
 /// The first pass over the inputs.
@@ -172,6 +179,8 @@ impl RunState {
             Entry::Opened { .. } => self.open(entry),
             Entry::Resumed { attempt, .. } => {
                 self.attempt = *attempt;
+                self.waiting = None;
+                self.cancelled = false;
                 // A killed attempt leaves no word: what the one before it said still holds. And one
                 // that got no further than to look changes nothing about what is waited for.
                 let waits = self.stopped_before.as_ref().is_some_and(asks_for_data);
@@ -199,6 +208,14 @@ impl RunState {
                 self.stopped_before = None;
             }
             Entry::Stopped { exit, message } => self.stopped = Some((*exit, message.clone())),
+            Entry::Waiting { job, status } => {
+                self.stopped = None;
+                self.waiting = Some(JobSeen {
+                    name: job.clone(),
+                    status: status.clone(),
+                });
+            }
+            Entry::Cancelled { .. } => self.cancelled = true,
             other => self.apply_work(other),
         }
     }
@@ -213,6 +230,7 @@ impl RunState {
             clock,
             limit_rows,
             local,
+            env,
             ..
         } = entry
         else {
@@ -228,6 +246,7 @@ impl RunState {
             clock: clock.clone(),
             limit_rows: *limit_rows,
             local: *local,
+            env: env.clone(),
         });
     }
 
@@ -413,16 +432,28 @@ impl RunState {
             .find(|l| l.fingerprint == fingerprint)
     }
 
+    /// Jobs that were announced and have not ended as far as the ledger knows.
+    pub fn open_jobs(&self) -> impl Iterator<Item = &Launched> {
+        self.launches.iter().filter(|l| l.ended.is_none())
+    }
+
+    /// Whether a job that the service confirmed has not ended as far as the ledger knows.
+    #[must_use]
+    pub fn has_job_under_way(&self) -> bool {
+        self.open_jobs().any(|l| l.arn.is_some())
+    }
+
     /// The jobs that the service knows, as a result lists them.
     #[must_use]
     pub fn job_records(&self) -> Vec<JobRecord> {
         let record = |l: &Launched| JobRecord {
             name: l.name().to_owned(),
             arn: l.arn.clone(),
-            status: l
-                .ended
-                .as_ref()
-                .map_or_else(|| "InProgress".to_owned(), |(status, _)| status.clone()),
+            status: match (&l.ended, &self.waiting) {
+                (Some((status, _)), _) => status.clone(),
+                (None, Some(seen)) if seen.name == l.name() => seen.status.clone(),
+                (None, _) => "InProgress".to_owned(),
+            },
             attempt: l.attempt,
             shards: u32::try_from(l.shards.len()).unwrap_or(u32::MAX),
         };
@@ -482,6 +513,34 @@ mod tests {
         };
         state.apply(&created);
         assert_eq!(state.job_records().len(), 1);
+    }
+
+    #[test]
+    fn a_job_that_was_left_is_waited_for_until_the_next_attempt() {
+        let created = Entry::JobCreated {
+            name: "j-a1".into(),
+            arn: "arn".into(),
+            adopted: false,
+        };
+        let waiting = Entry::Waiting {
+            job: "j-a1".into(),
+            status: "Stopping".into(),
+        };
+        let mut state = RunState::of(&[launching("j-a1"), created, waiting]);
+        assert!(state.has_job_under_way() && state.waiting.is_some());
+        assert_eq!(state.job_records()[0].status, "Stopping");
+        state.apply(&Entry::JobEnded {
+            name: "j-a1".into(),
+            status: "Stopped".into(),
+            reason: None,
+        });
+        state.apply(&Entry::Cancelled {
+            stopped: vec!["j-a1".into()],
+        });
+        assert!(state.cancelled && !state.has_job_under_way());
+        assert_eq!(state.job_records()[0].status, "Stopped");
+        state.apply(&resumed());
+        assert!(!state.cancelled && state.waiting.is_none());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::bad_rows::{BadReason, OnBadRow};
 use crate::compression::Compression;
 use crate::dialect::{Dialect, DialectGuess, sniff_dialect};
 use crate::error::TabularError;
+use crate::format::Format;
 use crate::input::{Input, read_full};
 use crate::inspect_parquet::{ParquetInspection, inspect_parquet};
 use crate::inspect_wrapper::{Framing, inspect_wrapper};
@@ -113,10 +114,9 @@ fn inspect_csv(
     progress: &dyn Progress,
 ) -> Result<CsvInspection, TabularError> {
     let wrapper = inspect_wrapper(path)?;
-    let input = Input {
-        compression: wrapper.compression,
-        ..Input::file(path)
-    };
+    let input = Input::file(path);
+    let format = Format::text(input.layout, wrapper.compression);
+    let input = input.with_format(format);
     let guess = match options.dialect {
         Some(dialect) => DialectGuess {
             dialect,

@@ -1,16 +1,21 @@
 //! The verbs: each takes its arguments and gives an exit code.
 
+mod cancel;
 mod container;
 mod convert;
 mod convert_inputs;
 mod convert_training;
+mod init;
 mod inspect;
 mod local;
+mod params_file;
 mod plan;
 mod run;
+mod runs;
 mod schema;
 mod status;
 mod validate;
+mod wait;
 
 use std::num::NonZero;
 
@@ -31,6 +36,10 @@ pub(crate) fn dispatch(cli: Cli, printer: &Printer) -> ExitCode {
         Command::Validate(args) => validate::validate(&args, printer),
         Command::Plan(args) => plan::plan(args, printer),
         Command::Status(args) => status::status(&args, printer),
+        Command::Wait(args) => wait::wait(&global, &args, printer),
+        Command::Cancel(args) => cancel::cancel(&global, &args, printer),
+        Command::Runs(args) => runs::runs(&args, printer),
+        Command::Init(args) => init::init(&args, printer),
         Command::Convert(args) => convert::convert(&global, &args, printer),
         Command::Inspect(args) => inspect::inspect(&args, printer),
         Command::Local(args) => local::local(args, printer),

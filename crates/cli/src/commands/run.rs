@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::answer::Printer;
 use crate::args::{Global, PipelineInputs, ResumeArgs, RunArgs, WorkArgs};
-use crate::commands::{runtime, threads};
+use crate::commands::{params_file, runtime, threads};
 use crate::signals;
 use crate::summary::summary;
 use crate::view::View;
@@ -21,6 +21,7 @@ pub(crate) fn run(global: &Global, args: RunArgs, printer: &Printer) -> Result<E
         run_key: args.run_key,
         fresh: args.fresh,
         overwrite: args.overwrite,
+        no_wait: args.waiting.no_wait,
         ..request(&args.file, args.inputs, &args.work)?
     };
     carry_out(global, &request, printer)
@@ -31,6 +32,19 @@ pub(crate) fn resume(
     args: ResumeArgs,
     printer: &Printer,
 ) -> Result<ExitCode, RunError> {
+    let request = RunRequest {
+        overwrite: args.overwrite,
+        no_wait: args.waiting.no_wait,
+        ..known_run(&args.run, &args.work)?
+    };
+    carry_out(global, &request, printer)
+}
+
+/// A request that continues, watches or ends a run that this machine knows.
+///
+/// # Errors
+/// `NoInput`, when it knows none.
+pub(crate) fn known_run(run: &str, work: &WorkArgs) -> Result<RunRequest, RunError> {
     let nothing = PipelineText {
         path: String::new(),
         folder: String::new(),
@@ -38,16 +52,13 @@ pub(crate) fn resume(
     };
     let inputs = PipelineInputs {
         param: Vec::new(),
+        params_file: None,
         local: false,
         local_map: Vec::new(),
         limit_rows: None,
     };
-    let template = RunRequest {
-        overwrite: args.overwrite,
-        ..of_text(nothing, inputs, &args.work)?
-    };
-    let request = resume_request(&args.work.work_dir, &args.run, template)?;
-    carry_out(global, &request, printer)
+    let template = of_text(nothing, inputs, work)?;
+    resume_request(&work.work_dir, run, template)
 }
 
 fn carry_out(
@@ -55,27 +66,49 @@ fn carry_out(
     request: &RunRequest,
     printer: &Printer,
 ) -> Result<ExitCode, RunError> {
-    let view = Arc::new(View::new(global));
+    let result = in_view(View::new(global), async |sink, cancel| {
+        gristmill_runner::run(request, sink, cancel).await
+    })?;
+    print(&result, printer)
+}
+
+/// Does asynchronous work whose events are shown, and that a signal cancels.
+///
+/// # Errors
+/// When threads cannot be started.
+pub(crate) fn in_view<T>(
+    view: View,
+    work: impl AsyncFnOnce(Arc<dyn EventSink>, Cancel) -> T,
+) -> Result<T, RunError> {
+    let view = Arc::new(view);
     let sink: Arc<dyn EventSink> = Arc::clone(&view) as Arc<dyn EventSink>;
     let runtime = runtime()?;
-    let result = runtime.block_on(async {
+    let done = runtime.block_on(async {
         let cancel = Cancel::default();
         signals::listen(&cancel);
-        gristmill_runner::run(request, sink, cancel).await
+        work(sink, cancel).await
     });
     // A blocking thread that still reads must not hold the process up.
     runtime.shutdown_background();
     view.clear();
-    print(&result, printer)
+    Ok(done)
 }
 
-fn print(result: &RunResult, printer: &Printer) -> Result<ExitCode, RunError> {
+/// Prints a run's result and gives its exit code.
+///
+/// # Errors
+/// A bug, when it is no JSON.
+pub(crate) fn print(result: &RunResult, printer: &Printer) -> Result<ExitCode, RunError> {
     let exit = ExitCode::from_number(result.exit).unwrap_or(ExitCode::Failure);
-    if let Some(error) = &result.error {
-        printer.explain_record(exit, error);
+    let waits =
+        exit == ExitCode::Temporary && matches!(result.status.as_str(), "waiting" | "running");
+    match &result.error {
+        Some(error) if waits => printer.remark(error),
+        Some(error) => printer.explain_record(exit, error),
+        None => {}
     }
     let value = serde_json::to_value(result).map_err(|e| RunError::bug(e.to_string()))?;
-    let text = if exit == ExitCode::Success {
+    let text = if exit == ExitCode::Success || waits {
         summary(result)
     } else {
         String::new()
@@ -149,13 +182,15 @@ fn of_text(
             format!("cannot find the program's own file: {e}"),
         )
     })?;
+    let params = params(&file, inputs.param, inputs.params_file.as_deref())?;
     Ok(RunRequest {
         file,
-        params: unique(inputs.param)?,
+        params,
         run_key: None,
         resume: None,
         fresh: false,
         overwrite: false,
+        no_wait: false,
         limit_rows: inputs.limit_rows,
         work_dir: work.work_dir.clone(),
         local: inputs.local,
@@ -167,6 +202,26 @@ fn of_text(
             .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
             .collect(),
     })
+}
+
+/// Parameters as given: `-p` before the file. Mistakes in the file are told with their place.
+fn params(
+    pipeline: &PipelineText,
+    given: Vec<(String, String)>,
+    file: Option<&Path>,
+) -> Result<BTreeMap<String, String>, RunError> {
+    let given = unique(given)?;
+    let Some(path) = file else {
+        return Ok(given);
+    };
+    let file = params_file::read(path)?;
+    let problems = file.problems(pipeline, &given);
+    if !problems.is_empty() {
+        return Err(params_file::wrong(&path.display().to_string(), problems));
+    }
+    let mut all = file.values;
+    all.extend(given);
+    Ok(all)
 }
 
 fn unique(given: Vec<(String, String)>) -> Result<BTreeMap<String, String>, RunError> {

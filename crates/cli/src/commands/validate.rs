@@ -1,6 +1,7 @@
 //! `validate`.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use gristmill_plan::{Place, Problem};
 use gristmill_runner::words::counted;
@@ -9,13 +10,25 @@ use serde_json::json;
 
 use crate::answer::{Printer, problem_text};
 use crate::args::ValidateArgs;
+use crate::commands::params_file::{self, ParamsFile};
 use crate::commands::run::read_pipeline;
 
 /// The code of a file that is not there.
 const UNREADABLE: &str = "unreadable";
 
 pub(crate) fn validate(args: &ValidateArgs, printer: &Printer) -> Result<ExitCode, RunError> {
+    let params = args
+        .params_file
+        .as_deref()
+        .map(params_file::read)
+        .transpose()?;
     let problems: Vec<Problem> = args.files.iter().flat_map(|f| problems_of(f)).collect();
+    let wrong = params.map_or_else(Vec::new, |p| misfits(&p, &args.files));
+    let exit = match exit_of(&problems) {
+        ExitCode::Success if !wrong.is_empty() => ExitCode::Usage,
+        exit => exit,
+    };
+    let problems: Vec<Problem> = problems.into_iter().chain(wrong).collect();
     let text = if problems.is_empty() {
         let each = args
             .files
@@ -30,7 +43,6 @@ pub(crate) fn validate(args: &ValidateArgs, printer: &Printer) -> Result<ExitCod
             counted(problems.len() as u64, "problem")
         )
     };
-    let exit = exit_of(&problems);
     printer.answer(
         &text,
         &json!({
@@ -40,6 +52,14 @@ pub(crate) fn validate(args: &ValidateArgs, printer: &Printer) -> Result<ExitCod
         }),
     );
     Ok(exit)
+}
+
+/// What the pipelines do not take of a file of parameters.
+fn misfits(params: &ParamsFile, files: &[PathBuf]) -> Vec<Problem> {
+    let pipelines = files.iter().filter_map(|f| read_pipeline(f).ok());
+    pipelines
+        .flat_map(|p| params.problems(&p, &BTreeMap::new()))
+        .collect()
 }
 
 /// A file that cannot be read is a problem like any other: the others are checked all the same.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use gristmill_cloud::{Cloud, CloudConfig, LocalEndpoint, S3Uri};
+use gristmill_cloud::{Cloud, CloudConfig, JobStatus, LocalEndpoint, S3Uri};
 use serde_json::Value;
 
 use crate::project::{Done, Project, repository};
@@ -172,10 +172,16 @@ impl Lab {
         });
     }
 
-    /// Names and states of all transform jobs that the service knows.
+    /// Names of all transform jobs that the service knows.
     pub(crate) fn jobs(&self) -> Vec<String> {
         let listed = self.ask(async |cloud| cloud.transforms().list_jobs("-").await.unwrap());
         listed.into_iter().map(|job| job.name).collect()
+    }
+
+    /// Their states, the newest first.
+    pub(crate) fn job_states(&self) -> Vec<JobStatus> {
+        let listed = self.ask(async |cloud| cloud.transforms().list_jobs("-").await.unwrap());
+        listed.into_iter().map(|job| job.status).collect()
     }
 
     /// Starts the services, without a run.
@@ -187,6 +193,35 @@ impl Lab {
             self.project.endpoint(".gristmill").is_some()
         });
         child
+    }
+
+    /// Makes the pipeline one that needs no `--local`: the services of [`Lab::serve`] are reached as
+    /// AWS is, by the default chain, with these variables.
+    pub(crate) fn on_aws(&self) -> Vec<(&'static str, String)> {
+        for bucket in ["state", "scores"] {
+            self.put(bucket, "made", "");
+        }
+        let text = std::fs::read_to_string(self.project.path("pipeline.yaml")).unwrap();
+        let (_, command) = text.split_once("command: ").unwrap();
+        let folder = format!("\"cd '{}' && ", self.project.path("").display());
+        let command = command.trim_end_matches(" }\n").replacen('"', &folder, 1);
+        self.edit(
+            "  model: sums\n",
+            &format!(
+                "  model:\n    image: gristmill.local/command\n    \
+                 execution_role_arn: arn:aws:iam::000000000000:role/any-role\n    \
+                 environment: {{ GRISTMILL_COMMAND: {command} }}\n"
+            ),
+        );
+        let endpoint = self.project.endpoint(".gristmill").unwrap();
+        let text = |key: &str| endpoint[key].as_str().unwrap().to_owned();
+        vec![
+            ("AWS_ENDPOINT_URL", text("endpoint")),
+            ("AWS_ACCESS_KEY_ID", text("access_key_id")),
+            ("AWS_SECRET_ACCESS_KEY", text("secret_access_key")),
+            ("AWS_REGION", text("region")),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ]
     }
 
     /// Neither the store nor this machine has anything at the destination.

@@ -7,12 +7,17 @@ mod convert_refusals;
 mod converting;
 mod documents;
 mod driven;
+mod init;
 mod inspecting;
 mod lab;
+mod no_wait;
+mod parameters;
 mod project;
 mod publishing;
+mod ready;
 mod refusals;
 mod resume;
+mod runs;
 mod scoring;
 #[path = "../../../cloud/tests/it/conformance/seaweed.rs"]
 mod seaweed;

@@ -233,30 +233,7 @@ fn an_input_that_changed_meanwhile_is_refused() {
 fn another_machine_goes_on() {
     let lab = Lab::waiting();
     let mut served = lab.serve(&[]);
-    let endpoint = lab.project.endpoint(".gristmill").unwrap();
-    for bucket in ["state", "scores"] {
-        lab.put(bucket, "made", "");
-    }
-    let text = std::fs::read_to_string(lab.project.path("pipeline.yaml")).unwrap();
-    let command = text
-        .split_once("command: ")
-        .unwrap()
-        .1
-        .trim_end_matches(" }\n")
-        .to_owned();
-    let command = command.replacen(
-        '"',
-        &format!("\"cd '{}' && ", lab.project.path("").display()),
-        1,
-    );
-    lab.edit(
-        "  model: sums\n",
-        &format!(
-            "  model:\n    image: gristmill.local/command\n    \
-             execution_role_arn: arn:aws:iam::000000000000:role/any-role\n    \
-             environment: {{ GRISTMILL_COMMAND: {command} }}\n"
-        ),
-    );
+    let environment = lab.on_aws();
     let on = |machine: &'static str| {
         let mut command = lab.project.command(&[
             "run",
@@ -266,13 +243,8 @@ fn another_machine_goes_on() {
             "--work-dir",
             machine,
         ]);
-        let text = |key: &str| endpoint[key].as_str().unwrap().to_owned();
         command
-            .env("AWS_ENDPOINT_URL", text("endpoint"))
-            .env("AWS_ACCESS_KEY_ID", text("access_key_id"))
-            .env("AWS_SECRET_ACCESS_KEY", text("secret_access_key"))
-            .env("AWS_REGION", text("region"))
-            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(environment.clone())
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::piped());
         command

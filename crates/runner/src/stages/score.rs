@@ -70,7 +70,11 @@ pub(crate) async fn run(
     let rows = session.state(|s| s.sealed.as_ref().map(|x| x.rows_accepted));
     let clock = session.begin(Stage::Transform, None, rows);
     let mut last = take_up(session, job).await?;
-    let mut jobs = 0;
+    let mut jobs = if session.no_wait && last.is_some() {
+        jobs_before(session, job)
+    } else {
+        0
+    };
     loop {
         let missing = missing(session, job);
         if missing.is_empty() {
@@ -128,10 +132,30 @@ async fn take_up(
         Level::Info,
         format!("going on with job {}", launched.name()),
     );
-    let stopped = watch::is_stopped(session, launched.name()).await?;
-    let ended = watch::until_ended(session, launched.name(), false).await?;
+    let seen = watch::look(session, launched.name()).await?;
+    let stopped = watch::is_stopped(&seen);
+    let ended = watch::until_ended(session, launched.name(), Some(seen)).await?;
     let defects = collect(session, job, &launched.output, &missing(session, job)).await?;
     Ok((!stopped).then_some((ended, defects)))
+}
+
+/// Under `--no-wait` a call creates one job at most: those of the calls before count as if they were
+/// of one attempt.
+fn jobs_before(session: &Session, job: &ScoreJob) -> u32 {
+    session.state(|s| {
+        let same = s
+            .launches
+            .iter()
+            .filter(|l| l.fingerprint == job.fingerprint);
+        let failed = same.rev().take_while(|l| {
+            let reason = l.ended.as_ref().and_then(|(_, reason)| reason.as_deref());
+            reason.is_some_and(|r| r.starts_with(SERVICE_FAILURE))
+        });
+        match u32::try_from(failed.count()).unwrap_or(u32::MAX) {
+            0 => 0,
+            n => (n - 1) % JOBS_AN_ATTEMPT + 1,
+        }
+    })
 }
 
 /// A job under other settings may still run, and cost money.
@@ -180,7 +204,7 @@ async fn next_job(
     })?;
     session.mirror().await?;
     watch::create_or_adopt(session, &request).await?;
-    let ended = watch::until_ended(session, &request.transform_job_name, true).await?;
+    let ended = watch::until_ended(session, &request.transform_job_name, None).await?;
     let defects = collect(session, job, &output, missing).await?;
     Ok((ended, defects))
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use gristmill_cloud::{CloudErrorKind, CreateTransformJob, JobInfo, JobStatus, Transforms};
+use gristmill_cloud::{
+    CloudError, CloudErrorKind, CreateTransformJob, JobInfo, JobStatus, Transforms,
+};
 use gristmill_plan::spec::OnInterrupt;
 
 use crate::entry::Entry;
-use crate::error::RunError;
+use crate::error::{JobSeen, RunError};
 use crate::event::{Event, Level};
 use crate::exit_code::ExitCode;
 use crate::session::Session;
@@ -123,40 +125,43 @@ fn is_ours(info: &JobInfo, request: &CreateTransformJob) -> bool {
         && info.s3_output_path == request.transform_output.s3_output_path
 }
 
-/// Whether somebody has stopped the job already: an interrupted attempt with `on_interrupt: stop`,
-/// or a person.
+/// The job as it is now.
 ///
 /// # Errors
-/// The interruption; the service's.
-pub(crate) async fn is_stopped(session: &Session, name: &str) -> Result<bool, RunError> {
-    let info = describe(session, &transforms(session)?, name).await?;
-    Ok(matches!(
-        info.status,
-        JobStatus::Stopping | JobStatus::Stopped
-    ))
+/// `Model`, when the service does not know it; the interruption; the service's.
+pub(crate) async fn look(session: &Session, name: &str) -> Result<JobInfo, RunError> {
+    describe(session, &transforms(session)?, name).await
 }
 
-/// Waits until the job has ended, and records how. `created_now`: by this attempt, so that our own
-/// steady clock knows its age; a wall clock that is wrong must not stop a healthy job.
+/// Whether somebody has stopped the job already: an interrupted attempt with `on_interrupt: stop`,
+/// or a person.
+pub(crate) fn is_stopped(info: &JobInfo) -> bool {
+    matches!(info.status, JobStatus::Stopping | JobStatus::Stopped)
+}
+
+/// Waits until the job has ended, and records how. `seen`: what an earlier attempt's job was just
+/// found to be. Without it this attempt created the job, so that our own steady clock knows its age;
+/// a wall clock that is wrong must not stop a healthy job.
 ///
 /// # Errors
-/// `Timeout` after `job_timeout` (the job is stopped then); the interruption; the service's.
+/// `Timeout` after `job_timeout` (the job is stopped then); under `--no-wait` that the job is under
+/// way; the interruption; the service's.
 pub(crate) async fn until_ended(
     session: &Session,
     name: &str,
-    created_now: bool,
+    mut seen: Option<JobInfo>,
 ) -> Result<Ended, RunError> {
+    let created_now = seen.is_none();
     let begun = std::time::Instant::now();
     let transforms = transforms(session)?;
     let limit = session.spec.transform.as_ref().and_then(|t| t.job_timeout);
-    let mut pause = if session.local {
-        LOCAL_POLL_FIRST
-    } else {
-        POLL_FIRST
-    };
+    let mut pause = next_pause(None, session.local);
     let mut last = None;
     loop {
-        let info = describe(session, &transforms, name).await?;
+        let info = match seen.take() {
+            Some(info) => info,
+            None => describe(session, &transforms, name).await?,
+        };
         report(session, &info, &mut last);
         if info.status.is_terminal() {
             return ended(session, info).await;
@@ -166,18 +171,29 @@ pub(crate) async fn until_ended(
         if limit.is_some_and(late) {
             return Err(stop_late(session, &transforms, name, limit.unwrap_or_default()).await);
         }
+        if session.no_wait {
+            return Err(RunError::waiting(JobSeen {
+                name: name.to_owned(),
+                status: status_name(&info.status).to_owned(),
+            }));
+        }
         wait(session, &transforms, name, pause).await?;
-        let most = if session.local {
-            LOCAL_POLL_MOST
-        } else {
-            POLL_MOST
-        };
-        pause = (pause * 3 / 2).min(most);
+        pause = next_pause(Some(pause), session.local);
     }
 }
 
+/// How long to wait before a job is described again, after a pause of `before`.
+pub(crate) fn next_pause(before: Option<Duration>, local: bool) -> Duration {
+    let (first, most) = if local {
+        (LOCAL_POLL_FIRST, LOCAL_POLL_MOST)
+    } else {
+        (POLL_FIRST, POLL_MOST)
+    };
+    before.map_or(first, |pause| (pause * 3 / 2).min(most))
+}
+
 /// Seconds since the job's creation by the service's clock and ours.
-fn age(info: &JobInfo) -> u64 {
+pub(crate) fn age(info: &JobInfo) -> u64 {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0.0, |d| d.as_secs_f64());
@@ -235,7 +251,11 @@ pub(crate) fn status_name(status: &JobStatus) -> &str {
     }
 }
 
-async fn ended(session: &Session, info: JobInfo) -> Result<Ended, RunError> {
+/// Records how a job ended.
+///
+/// # Errors
+/// The disk's; the store's.
+pub(crate) async fn ended(session: &Session, info: JobInfo) -> Result<Ended, RunError> {
     let ended = Ended {
         name: info.name,
         status: info.status,
@@ -270,7 +290,12 @@ async fn interrupted(session: &Session, transforms: &Transforms, name: &str) -> 
         .transform
         .as_ref()
         .is_some_and(|t| t.on_interrupt == OnInterrupt::Stop);
-    if stop {
+    if session.cancel.was_requested() {
+        session.note(
+            Level::Info,
+            format!("job {name} is stopped by `gristmill cancel`"),
+        );
+    } else if stop {
         let said = match transforms.stop_job(name).await {
             Ok(()) => format!("job {name} was told to stop (on_interrupt: stop)"),
             Err(e) => format!("job {name} could not be stopped: {e}"),
@@ -290,15 +315,41 @@ async fn stop_late(session: &Session, transforms: &Transforms, name: &str, limit
         ExitCode::Timeout,
         format!("job {name} ran longer than job_timeout ({limit} s)"),
     );
+    match stop(session, transforms, name).await {
+        Ok(true) => error.with_help("it was stopped; a stopped job stores no output"),
+        Ok(false) => error.with_help(NOT_STOPPED_YET),
+        Err(e) => error.with_help(format!("it could NOT be stopped and is still billed: {e}")),
+    }
+}
+
+/// What to do about a job that was told to stop and does not.
+pub(crate) const NOT_STOPPED_YET: &str =
+    "it was told to stop and has not said that it did: look at it in the console";
+
+/// Tells a job to stop and waits, for [`STOP_LIMIT`] at most, until it has ended, which is recorded.
+/// Whether it has.
+///
+/// # Errors
+/// The service's, when it cannot be told.
+pub(crate) async fn stop(
+    session: &Session,
+    transforms: &Transforms,
+    name: &str,
+) -> Result<bool, CloudError> {
     if let Err(e) = transforms.stop_job(name).await {
-        return error.with_help(format!("it could NOT be stopped and is still billed: {e}"));
+        // The service refuses to stop what ended a moment ago.
+        let info = transforms.describe_job(name).await.ok().flatten();
+        match info.filter(|i| i.status.is_terminal()) {
+            Some(info) => return Ok(ended(session, info).await.is_ok()),
+            None => return Err(e),
+        }
     }
     let begun = std::time::Instant::now();
     while begun.elapsed() < STOP_LIMIT {
         match transforms.describe_job(name).await {
             Ok(Some(info)) if info.status.is_terminal() => {
                 let _ = ended(session, info).await;
-                return error.with_help("it was stopped; a stopped job stores no output");
+                return Ok(true);
             }
             Ok(Some(_)) => {}
             Err(e) if e.kind == CloudErrorKind::Throttled => {}
@@ -314,7 +365,7 @@ async fn stop_late(session: &Session, transforms: &Transforms, name: &str, limit
             () = tokio::time::sleep(pause) => {}
         }
     }
-    error.with_help("it was told to stop and has not said that it did: look at it in the console")
+    Ok(false)
 }
 
 /// The transform service.
