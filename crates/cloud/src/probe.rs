@@ -68,12 +68,12 @@ pub struct Lack {
 
 const LACKS: [Lack; 6] = [
     Lack {
-        what: "ignores If-None-Match on PutObject",
+        what: "does not honour If-None-Match on PutObject",
         why: "two runs would each take the same key or destination for their own and publish over each other",
         fatal: true,
     },
     Lack {
-        what: "ignores If-Match on PutObject",
+        what: "does not honour If-Match on PutObject",
         why: "a run that is continued on two machines at once would create its jobs twice",
         fatal: true,
     },
@@ -83,7 +83,7 @@ const LACKS: [Lack; 6] = [
         fatal: true,
     },
     Lack {
-        what: "ignores If-Match on GetObject",
+        what: "does not honour If-Match on GetObject",
         why: "an object that is replaced while it is read would be read as a mix of both",
         fatal: true,
     },

@@ -156,7 +156,12 @@ fn the_main_job_publishes_the_same_bytes_there() {
     assert!(!wanted.is_empty());
     let names: Vec<String> = wanted.keys().cloned().collect();
     assert!(bench.published(&names) == wanted);
-    assert!(!bench.project.path("services/s3/gristmill-work").exists());
+    assert!(
+        !bench
+            .project
+            .path("services/s3/buckets/gristmill-work")
+            .exists()
+    );
 }
 
 #[test]
@@ -252,7 +257,7 @@ fn a_store_that_ignores_conditions_is_refused_before_anything_is_written() {
     let message = said["error"]["message"].as_str().unwrap();
     let start = format!("the S3 at {url} (bucket gristmill-work) cannot keep a run: ");
     assert!(message.starts_with(&start), "{message}");
-    insta::assert_snapshot!(message[start.len()..], @"it ignores If-None-Match on PutObject: two runs would each take the same key or destination for their own and publish over each other; it ignores If-Match on PutObject: a run that is continued on two machines at once would create its jobs twice; it does not give the range of an object that GetObject asks for: rows of large inputs would be lost or doubled; it ignores If-Match on GetObject: an object that is replaced while it is read would be read as a mix of both; nothing was written");
+    insta::assert_snapshot!(message[start.len()..], @"it does not honour If-None-Match on PutObject: two runs would each take the same key or destination for their own and publish over each other; it does not honour If-Match on PutObject: a run that is continued on two machines at once would create its jobs twice; it does not give the range of an object that GetObject asks for: rows of large inputs would be lost or doubled; it does not honour If-Match on GetObject: an object that is replaced while it is read would be read as a mix of both; nothing was written");
     let lines = seen.lock().unwrap().clone();
     let probe = |line: &&String| line.contains("/gristmill-work/flights/_gristmill-probe-");
     let written = |line: &&String| line.starts_with("PUT") && !probe(line);

@@ -136,10 +136,10 @@ async fn a_store_that_does_all_lacks_nothing_and_keeps_nothing() {
 async fn a_store_that_ignores_every_header_is_found_out() {
     let wire = store_that(NOTHING).await;
     insta::assert_snapshot!(shown(probe(&wire).await.unwrap()), @r"
-    fatal: ignores If-None-Match on PutObject
-    fatal: ignores If-Match on PutObject
+    fatal: does not honour If-None-Match on PutObject
+    fatal: does not honour If-Match on PutObject
     fatal: does not give the range of an object that GetObject asks for
-    fatal: ignores If-Match on GetObject
+    fatal: does not honour If-Match on GetObject
     stated: does not check the checksum of what it is sent
     stated: does not state the checksums of its objects
     ");
@@ -154,14 +154,14 @@ async fn each_lie_is_told_from_the_others() {
                 if_none_match: false,
                 ..ALL
             },
-            "fatal: ignores If-None-Match on PutObject\n",
+            "fatal: does not honour If-None-Match on PutObject\n",
         ),
         (
             Honours {
                 if_match: false,
                 ..ALL
             },
-            "fatal: ignores If-Match on PutObject\n",
+            "fatal: does not honour If-Match on PutObject\n",
         ),
         (
             Honours {
@@ -175,7 +175,7 @@ async fn each_lie_is_told_from_the_others() {
                 get_if_match: false,
                 ..ALL
             },
-            "fatal: ignores If-Match on GetObject\n",
+            "fatal: does not honour If-Match on GetObject\n",
         ),
         (
             Honours {
@@ -209,8 +209,8 @@ async fn a_store_that_refuses_conditions_as_such_lacks_them() {
     })
     .await;
     insta::assert_snapshot!(shown(probe(&wire).await.unwrap()), @r"
-    fatal: ignores If-None-Match on PutObject
-    fatal: ignores If-Match on PutObject
+    fatal: does not honour If-None-Match on PutObject
+    fatal: does not honour If-Match on PutObject
     ");
 }
 
