@@ -542,6 +542,9 @@ pub(crate) struct InspectArgs {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) csv: CsvArgs,
+    /// Write the columns as a contract (YAML) to standard output instead, for `source.columns`.
+    #[arg(long)]
+    pub(crate) contract: bool,
     /// How many rows are shown.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) rows: usize,

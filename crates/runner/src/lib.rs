@@ -56,6 +56,6 @@ pub use result::RunResult;
 pub use run::{RunRequest, resume_request, run};
 pub use runs::{RunSummary, runs};
 pub use services::LocalMap;
-pub use stages::source::contract_schema;
+pub use stages::source::{contract_of, contract_schema};
 pub use status::status;
 pub use waiting::wait;

@@ -1,4 +1,4 @@
-//! What a file holds: CSV in any wrapper read whole, Parquet by its footer.
+//! What a file holds: CSV and JSON Lines in any wrapper read whole, Parquet by its footer.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::bad_rows::{BadReason, OnBadRow};
 use crate::compression::Compression;
 use crate::dialect::{Dialect, DialectGuess, sniff_dialect};
 use crate::error::TabularError;
-use crate::format::Format;
+use crate::format::{Format, Layout};
 use crate::input::{Input, read_full};
 use crate::inspect_parquet::{ParquetInspection, inspect_parquet};
 use crate::inspect_wrapper::{Framing, inspect_wrapper};
@@ -48,15 +48,17 @@ impl Default for InspectOptions {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "format", rename_all = "snake_case")]
 pub enum Inspection {
-    /// Rows of text.
-    Csv(Box<CsvInspection>),
+    /// Rows of delimited text.
+    Csv(Box<TextInspection>),
+    /// JSON objects, one a line.
+    Jsonl(Box<TextInspection>),
     /// Columns with a footer.
     Parquet(Box<ParquetInspection>),
 }
 
-/// A CSV file, read whole.
+/// A CSV or JSON Lines file, read whole.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CsvInspection {
+pub struct TextInspection {
     /// How it is wrapped, by its bytes.
     pub compression: Compression,
     /// The extension of its name, if that says something else: `.snappy`.
@@ -65,10 +67,12 @@ pub struct CsvInspection {
     pub bytes: u64,
     /// Size of its text.
     pub text_bytes: u64,
-    /// How the text is written.
-    pub dialect: Dialect,
+    /// How CSV is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<Dialect>,
     /// How sure that is, 0 to 1; 1 if it was given.
-    pub confidence: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
     /// Columns with the types that all rows agree on.
     pub schema: Schema,
     /// Data rows, bad ones counted.
@@ -105,27 +109,37 @@ pub fn inspect(
             options.first_rows,
         )?)));
     }
-    inspect_csv(path, options, progress).map(|i| Inspection::Csv(Box::new(i)))
+    let (layout, found) = inspect_text(path, options, progress)?;
+    let found = Box::new(found);
+    Ok(match layout {
+        Layout::JsonLines => Inspection::Jsonl(found),
+        Layout::Csv | Layout::Parquet => Inspection::Csv(found),
+    })
 }
 
-fn inspect_csv(
+fn inspect_text(
     path: &Path,
     options: &InspectOptions,
     progress: &dyn Progress,
-) -> Result<CsvInspection, TabularError> {
+) -> Result<(Layout, TextInspection), TabularError> {
     let wrapper = inspect_wrapper(path)?;
     let input = Input::file(path);
-    let format = Format::text(input.layout, wrapper.compression);
-    let input = input.with_format(format);
-    let guess = match options.dialect {
-        Some(dialect) => DialectGuess {
+    // A name may say Parquet of what is none.
+    let layout = match input.layout {
+        Layout::Parquet => Layout::Csv,
+        text => text,
+    };
+    let input = input.with_format(Format::text(layout, wrapper.compression));
+    let guess = match (layout, options.dialect) {
+        (Layout::JsonLines, _) => None,
+        (_, Some(dialect)) => Some(DialectGuess {
             dialect,
             confidence: 1.0,
-        },
-        None => sniff_dialect(&sample(&input)?),
+        }),
+        (_, None) => Some(sniff_dialect(&sample(&input)?)),
     };
     let scan_options = ScanOptions {
-        dialect: guess.dialect,
+        dialect: guess.as_ref().map(|g| g.dialect).unwrap_or_default(),
         typing: Typing::Infer,
         null_tokens: options.null_tokens.clone(),
         threads: options.threads,
@@ -142,20 +156,21 @@ fn inspect_csv(
     } else {
         first_bad(&inputs, &scan_options)?
     };
-    Ok(CsvInspection {
+    let found = TextInspection {
         compression: wrapper.compression,
         name_says: wrapper.name_says,
         bytes: wrapper.bytes,
         text_bytes: found.bytes,
-        dialect: guess.dialect,
-        confidence: guess.confidence,
+        dialect: guess.as_ref().map(|g| g.dialect),
+        confidence: guess.as_ref().map(|g| g.confidence),
         first_rows: first_rows(&inputs, &scan_options, &found.schema, options.first_rows)?,
         schema: found.schema,
         rows: found.rows_source,
         bad_rows: found.bad,
         first_bad_row,
         framing: wrapper.framing,
-    })
+    };
+    Ok((layout, found))
 }
 
 /// The first bytes of an input's text.

@@ -89,7 +89,7 @@ pub use durable_file::{Committed, DurableFile};
 pub use error::TabularError;
 pub use format::{Format, Layout};
 pub use input::Input;
-pub use inspect::{CsvInspection, InspectOptions, Inspection, inspect};
+pub use inspect::{InspectOptions, Inspection, TextInspection, inspect};
 pub use label::{Label, LabelRule, OnMissing};
 pub use parquet_writer::*;
 pub use progress::Progress;

@@ -6,7 +6,10 @@ use std::path::Path;
 use gristmill_runner::{ExitCode, RunError};
 use gristmill_tabular::inspect_parquet::ParquetInspection;
 use gristmill_tabular::inspect_wrapper::Framing;
-use gristmill_tabular::{CsvInspection, InspectOptions, Inspection, inspect as look};
+use gristmill_tabular::{
+    Input, InspectOptions, Inspection, ScanOptions, TextInspection, inspect as look, scan,
+};
+use serde_json::json;
 
 use crate::answer::{Printer, printable};
 use crate::args::InspectArgs;
@@ -31,10 +34,14 @@ pub(crate) fn inspect(args: &InspectArgs, printer: &Printer) -> Result<ExitCode,
         threads: threads(args.csv.threads),
     };
     let found = look(&args.file, &options, &())?;
+    if args.contract {
+        return write_contract(args, &found, printer);
+    }
     let value = serde_json::to_value(&found).map_err(|e| RunError::bug(e.to_string()))?;
     let mut text = String::new();
     let described = match &found {
-        Inspection::Csv(csv) => describe_csv(&mut text, &args.file, csv),
+        Inspection::Csv(csv) => describe_text(&mut text, &args.file, "CSV", csv),
+        Inspection::Jsonl(lines) => describe_text(&mut text, &args.file, "JSON Lines", lines),
         Inspection::Parquet(parquet) => describe_parquet(&mut text, &args.file, parquet),
     };
     described.map_err(|e| RunError::bug(e.to_string()))?;
@@ -42,8 +49,43 @@ pub(crate) fn inspect(args: &InspectArgs, printer: &Printer) -> Result<ExitCode,
     Ok(ExitCode::Success)
 }
 
-fn describe_csv(out: &mut String, path: &Path, csv: &CsvInspection) -> std::fmt::Result {
-    writeln!(out, "{}: CSV, {} bytes", path.display(), grouped(csv.bytes))?;
+/// `--contract`: the columns as a contract's file, on standard output.
+fn write_contract(
+    args: &InspectArgs,
+    found: &Inspection,
+    printer: &Printer,
+) -> Result<ExitCode, RunError> {
+    let schema = match found {
+        Inspection::Csv(text) | Inspection::Jsonl(text) => text.schema.clone(),
+        Inspection::Parquet(_) => {
+            let first = ScanOptions {
+                limit_rows: Some(1),
+                ..ScanOptions::default()
+            };
+            scan(&[Input::file(&args.file)], &first, &())?.schema
+        }
+    };
+    let contract = gristmill_plan::contract_yaml(&gristmill_runner::contract_of(&schema));
+    let columns = schema.columns.len();
+    printer.answer(
+        &contract,
+        &json!({ "contract": contract, "columns": columns, "exit": ExitCode::Success.number() }),
+    );
+    Ok(ExitCode::Success)
+}
+
+fn describe_text(
+    out: &mut String,
+    path: &Path,
+    kind: &str,
+    csv: &TextInspection,
+) -> std::fmt::Result {
+    writeln!(
+        out,
+        "{}: {kind}, {} bytes",
+        path.display(),
+        grouped(csv.bytes)
+    )?;
     let wrapper = serde_json::to_value(csv.compression).unwrap_or_default();
     if wrapper != "none" {
         writeln!(
@@ -58,12 +100,10 @@ fn describe_csv(out: &mut String, path: &Path, csv: &CsvInspection) -> std::fmt:
     if let Some(framing) = &csv.framing {
         writeln!(out, "framing      {}", framing_in_words(framing))?;
     }
-    writeln!(
-        out,
-        "dialect      {} (confidence {:.2})",
-        dialect_in_words(&csv.dialect),
-        csv.confidence
-    )?;
+    if let (Some(dialect), Some(confidence)) = (&csv.dialect, csv.confidence) {
+        let words = dialect_in_words(dialect);
+        writeln!(out, "dialect      {words} (confidence {confidence:.2})")?;
+    }
     let bad: u64 = csv.bad_rows.values().sum();
     writeln!(
         out,

@@ -64,6 +64,34 @@ pub fn contract_schema(columns: &[ContractColumn]) -> Schema {
     }
 }
 
+/// Columns as a contract that they keep.
+#[must_use]
+pub fn contract_of(schema: &Schema) -> Vec<ContractColumn> {
+    let column = |column: &Column| ContractColumn {
+        name: column.name.clone(),
+        column_type: plan_type(column.column_type),
+        nullable: column.nullable,
+        null_tokens: Vec::new(),
+        min: column.min,
+        max: column.max,
+        allowed: column.allowed.clone(),
+        sensitive: column.sensitive,
+    };
+    schema.columns.iter().map(column).collect()
+}
+
+fn plan_type(found: ColumnType) -> PlanType {
+    match found {
+        ColumnType::Int64 => PlanType::Int64,
+        ColumnType::Float64 => PlanType::Float64,
+        ColumnType::Boolean => PlanType::Boolean,
+        ColumnType::Date => PlanType::Date,
+        ColumnType::Timestamp => PlanType::Timestamp,
+        ColumnType::TimestampUtc => PlanType::TimestampUtc,
+        ColumnType::String => PlanType::String,
+    }
+}
+
 fn contract_column(column: &ContractColumn) -> Column {
     Column {
         name: column.name.clone(),
