@@ -217,7 +217,8 @@ async fn note_end(session: &Session, error: &RunError) {
             message: error.message.clone(),
         },
     };
-    let known = error.waits_for.is_some() && session.state(|s| s.waiting == error.waits_for);
+    let known = error.waits_for.is_some()
+        && session.state(|s| s.waiting.as_ref() == error.waits_for.as_deref());
     if session.state(|s| s.finished.is_some()) || (known && session.only_looked()) {
         return;
     }
