@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gristmill_runner::LocalMap;
+use gristmill_tabular::Format;
 
 /// Batch data preparation and SageMaker transform jobs, every row accounted for.
 #[derive(Debug, Parser)]
@@ -370,34 +372,49 @@ pub(crate) enum OnBadRow {
 }
 
 /// `--columns`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Columns {
     /// Types are found over the whole input.
     #[default]
     Infer,
     /// Every column is text; no cell is touched.
     Text,
+    /// The file of a contract.
+    Contract(PathBuf),
 }
 
-/// `--from` and `--to`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FileFormat {
-    /// Plain CSV.
-    Csv,
-    /// CSV in gzip.
-    #[value(name = "csv.gz")]
-    CsvGz,
-    /// CSV in the Snappy framing format.
-    #[value(name = "csv.sz")]
-    CsvSz,
-    /// CSV in Hadoop's Snappy, as Spark and Hive read it.
-    #[value(name = "csv.snappy")]
-    CsvSnappy,
-    /// CSV in zstd.
-    #[value(name = "csv.zst")]
-    CsvZst,
-    /// Parquet.
-    Parquet,
+impl std::str::FromStr for Columns {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "infer" => Self::Infer,
+            "text" => Self::Text,
+            path => Self::Contract(PathBuf::from(path)),
+        })
+    }
+}
+
+/// `--on-new-column`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnNewColumn {
+    /// They are read past.
+    #[default]
+    Ignore,
+    /// They are read past, with a warning.
+    Warn,
+    /// Nothing is converted.
+    Fail,
+}
+
+/// `--label-missing`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LabelMissing {
+    /// They are left out, and counted.
+    #[default]
+    Drop,
+    /// They are bad rows.
+    Fail,
 }
 
 /// `--compression`.
@@ -406,6 +423,10 @@ pub(crate) enum Codec {
     /// Snappy.
     #[default]
     Snappy,
+    /// zstd, level 3.
+    Zstd,
+    /// gzip, level 6.
+    Gzip,
     /// None.
     None,
 }
@@ -420,14 +441,18 @@ pub(crate) struct ConvertArgs {
     #[command(flatten)]
     pub(crate) csv: CsvArgs,
     /// Format of the input, where its name does not tell.
-    #[arg(long, value_enum)]
-    pub(crate) from: Option<FileFormat>,
+    #[arg(long, value_name = "FORMAT", value_parser = format_names())]
+    pub(crate) from: Option<Format>,
     /// Format of the output, where its name does not tell.
-    #[arg(long, value_enum)]
-    pub(crate) to: Option<FileFormat>,
-    /// How columns get their types.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "FORMAT", value_parser = format_names())]
+    pub(crate) to: Option<Format>,
+    /// How columns get their types: `infer` (over the whole input), `text` (no cell is touched), or a
+    /// contract's file.
+    #[arg(long, value_name = "infer|text|FILE", default_value = "infer")]
     pub(crate) columns: Columns,
+    /// What happens when the input has columns that the contract does not name.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) on_new_column: OnNewColumn,
     /// The type of one column.
     #[arg(long = "type", value_name = "NAME=TYPE", value_parser = name_value)]
     pub(crate) types: Vec<(String, String)>,
@@ -437,7 +462,7 @@ pub(crate) struct ConvertArgs {
     /// Where bad rows are written, as JSON Lines.
     #[arg(long, value_name = "FILE")]
     pub(crate) bad_rows: Option<PathBuf>,
-    /// Whether CSV output begins with the names.
+    /// Whether CSV output, or each part of it, begins with the names.
     #[arg(long, value_enum, default_value_t = YesNo::Yes)]
     pub(crate) output_header: YesNo,
     /// Only these columns, in this order.
@@ -454,6 +479,39 @@ pub(crate) struct ConvertArgs {
     /// A column's new name.
     #[arg(long, value_name = "OLD=NEW", value_parser = name_value)]
     pub(crate) rename: Vec<(String, String)>,
+    /// The label: written first, as a number; rows without one are left out and counted.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) label: Option<String>,
+    /// The label is 1 for numbers above this one, else 0.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        requires = "label",
+        conflicts_with = "label_map",
+        allow_negative_numbers = true
+    )]
+    pub(crate) label_above: Option<f64>,
+    /// The number for each text of the label.
+    #[arg(long, value_name = "TEXT=NUMBER,...", requires = "label", value_delimiter = ',', value_parser = name_value)]
+    pub(crate) label_map: Vec<(String, String)>,
+    /// What happens to rows without a label.
+    #[arg(long, value_enum, default_value_t, requires = "label")]
+    pub(crate) label_missing: LabelMissing,
+    /// Parts and their shares, each a folder in OUT: train=0.8,test=0.2.
+    #[arg(
+        long,
+        value_name = "PART=SHARE,...",
+        value_delimiter = ',',
+        value_parser = part_share,
+        requires = "split_key"
+    )]
+    pub(crate) split: Vec<(String, f64)>,
+    /// The columns whose hash decides a row's part: rows of one key stay together.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "split")]
+    pub(crate) split_key: Vec<String>,
+    /// Another seed makes another split.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "split")]
+    pub(crate) split_seed: u64,
     /// Close a shard before it would pass this size, uncompressed (45MB, 45MiB).
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) max_bytes: Option<u64>,
@@ -463,10 +521,10 @@ pub(crate) struct ConvertArgs {
     /// Rows in a Parquet row group, at most; long rows end it at 64 MiB of values.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(crate) row_group_rows: Option<u64>,
-    /// Codec inside Parquet.
+    /// Codec of the pages of Parquet; text is wrapped by its format's name.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) compression: Codec,
-    /// Write canonical CSV even where the bytes could stay as they are.
+    /// Write canonical text even where the bytes could stay as they are.
     #[arg(long)]
     pub(crate) canonical: bool,
     /// Only the first N data rows.
@@ -480,7 +538,7 @@ pub(crate) struct ConvertArgs {
 /// `inspect`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct InspectArgs {
-    /// A CSV (plain, .gz, .sz) or Parquet file.
+    /// A file of any format that `convert` reads.
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) csv: CsvArgs,
@@ -522,6 +580,15 @@ pub(crate) struct LocalArgs {
     /// Answers to what AWS leaves undocumented, as JSON; without it, the likelier ones.
     #[arg(long, value_name = "FILE", env = "GRISTMILL_LOCAL_BEHAVIOUR")]
     pub(crate) behaviour: Option<PathBuf>,
+    /// Transform jobs read and write there, and not in the S3 that is served here; its credentials
+    /// are those of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and calls may be signed with them.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "GRISTMILL_LOCAL_S3_ENDPOINT",
+        value_parser = http_url
+    )]
+    pub(crate) s3_endpoint: Option<String>,
 }
 
 /// A region's name stands in ARNs and, unquoted, in what a shell evaluates.
@@ -533,12 +600,40 @@ fn region(text: &str) -> Result<String, String> {
     Err("expected a name such as us-east-1: lower-case letters, digits and '-'".to_owned())
 }
 
+/// Where another S3 is. It is shown, so it may hold no password.
+fn http_url(text: &str) -> Result<String, String> {
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    if rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', ' ', '\''])) {
+        return Ok(text.to_owned());
+    }
+    Err("expected a URL such as http://127.0.0.1:9000, without a user or a password".to_owned())
+}
+
 /// `container`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ContainerArgs {
     /// What it runs.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
+}
+
+/// Every format's name, as a parser that lists them in the help.
+fn format_names() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::all().map(Format::name))
+        .try_map(|name| name.parse::<Format>())
+}
+
+fn part_share(text: &str) -> Result<(String, f64), String> {
+    let (name, share) =
+        name_value(text).map_err(|_| format!("expected PART=SHARE, found {text:?}"))?;
+    match share.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok((name, number)),
+        _ => Err(format!(
+            "{name}: expected a number between 0 and 1, found {share:?}"
+        )),
+    }
 }
 
 fn name_value(text: &str) -> Result<(String, String), String> {

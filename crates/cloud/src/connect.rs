@@ -28,6 +28,9 @@ fn behavior() -> BehaviorVersion {
 pub struct Cloud {
     store: Store,
     transforms: Transforms,
+    is_aws: bool,
+    /// The place of S3's endpoint if one is configured: a URL may hold more, such as a password.
+    s3_place: Option<String>,
 }
 
 impl Cloud {
@@ -37,10 +40,11 @@ impl Cloud {
     /// # Errors
     /// [`CloudErrorKind::Invalid`] without a region, or if `local` is no address of this machine.
     pub async fn connect(config: CloudConfig) -> Result<Self, CloudError> {
-        let (sdk, path_style) = match &config.local {
-            Some(local) => (local_sdk(local, &config)?, true),
+        let (sdk, s3_url) = match &config.local {
+            Some(local) => (local_sdk(local, &config)?, Some(local.endpoint_url.clone())),
             None => chain_sdk(&config).await?,
         };
+        let path_style = s3_url.as_ref().is_some_and(|url| !is_aws(url));
         let s3 = |timeouts: TimeoutConfig, stall: StalledStreamProtectionConfig| {
             let builder = aws_sdk_s3::config::Builder::from(&sdk)
                 .force_path_style(path_style)
@@ -62,7 +66,22 @@ impl Cloud {
         Ok(Self {
             store: Store::new(reads, writes, &config),
             transforms: Transforms::new(aws_sdk_sagemaker::Client::new(&sdk)),
+            is_aws: s3_url.as_deref().is_none_or(is_aws),
+            s3_place: s3_url.as_deref().map(place_of),
         })
+    }
+
+    /// Whether objects are kept by AWS itself, at whichever of its endpoints: then
+    /// [`Store::probe`] has nothing to find out.
+    #[must_use]
+    pub fn is_aws(&self) -> bool {
+        self.is_aws
+    }
+
+    /// Scheme, host and port of the endpoint that was configured for S3, if one was.
+    #[must_use]
+    pub fn s3_endpoint(&self) -> Option<&str> {
+        self.s3_place.as_deref()
     }
 
     /// Objects.
@@ -99,8 +118,8 @@ fn local_sdk(local: &LocalEndpoint, config: &CloudConfig) -> Result<SdkConfig, C
         .build())
 }
 
-/// AWS, or whatever `AWS_ENDPOINT_URL…` says, and whether S3 is to be asked by path.
-async fn chain_sdk(config: &CloudConfig) -> Result<(SdkConfig, bool), CloudError> {
+/// AWS, or whatever `AWS_ENDPOINT_URL…` says, and what it says for S3.
+async fn chain_sdk(config: &CloudConfig) -> Result<(SdkConfig, Option<String>), CloudError> {
     let mut loader = aws_config::defaults(behavior())
         .http_client(http_client(secure))
         .retry_config(retry_config(config))
@@ -114,8 +133,8 @@ async fn chain_sdk(config: &CloudConfig) -> Result<(SdkConfig, bool), CloudError
         return Err(invalid("region", "no region is configured")
             .with_help("set AWS_REGION, or `region` in the profile of AWS_PROFILE"));
     }
-    let path_style = s3_endpoint(&sdk).is_some_and(|url| !is_aws(&url));
-    Ok((sdk, path_style))
+    let s3_url = s3_endpoint(&sdk);
+    Ok((sdk, s3_url))
 }
 
 /// What S3's endpoint is replaced by: `AWS_ENDPOINT_URL_S3`, the profile's service section, or
@@ -140,6 +159,19 @@ fn is_aws(url: &str) -> bool {
         .ok()
         .and_then(|uri| uri.host().map(str::to_ascii_lowercase));
     host.is_some_and(|host| host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn"))
+}
+
+/// `http://host:port` of a URL, and nothing else of it.
+fn place_of(url: &str) -> String {
+    let uri: Uri = url.parse().unwrap_or_default();
+    let port = uri.port().map(|port| format!(":{port}"));
+    let place = format!(
+        "{}://{}{}",
+        uri.scheme_str().unwrap_or("http"),
+        uri.host().unwrap_or("?"),
+        port.unwrap_or_default()
+    );
+    crate::redact::clean(&place)
 }
 
 /// `local` promises that no call leaves the machine.
@@ -232,6 +264,20 @@ mod tests {
                 CloudErrorKind::Invalid,
                 "{url}"
             );
+        }
+    }
+
+    #[test]
+    fn of_a_url_only_the_place_is_shown() {
+        for (url, place) in [
+            (
+                "https://id:secret@s3.example.org:9000/x?y=z",
+                "https://s3.example.org:9000",
+            ),
+            ("http://localhost", "http://localhost"),
+            ("not a url", "http://?"),
+        ] {
+            assert_eq!(place_of(url), place);
         }
     }
 

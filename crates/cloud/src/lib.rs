@@ -24,6 +24,7 @@ mod error;
 mod listing;
 mod models;
 mod multipart;
+mod probe;
 mod redact;
 mod store;
 mod transform_job;
@@ -38,6 +39,7 @@ pub use connect::Cloud;
 pub use download::{Expected, GetReceipt};
 pub use error::{CloudError, CloudErrorKind, ErrorDetails};
 pub use models::{CreateModel, ModelInfo, VpcConfig};
+pub use probe::{Capabilities, Lack, PROBE_PREFIX};
 pub use redact::{MESSAGE_MAX_CHARS, REDACTED, clean};
 pub use store::{ObjectMeta, Store};
 pub use transform_job::{

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::other_s3::OtherS3;
+
 /// Everything that decides how one emulator runs.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -21,6 +23,8 @@ pub struct EmulatorConfig {
     pub container_program: PathBuf,
     /// Answers to what AWS leaves undocumented.
     pub behaviour: Behaviour,
+    /// Where transform jobs find and leave their objects; `None`: in this emulator's own S3.
+    pub other_s3: Option<OtherS3>,
 }
 
 impl EmulatorConfig {
@@ -37,6 +41,7 @@ impl EmulatorConfig {
             idle_exit: None,
             container_program: container_program.into(),
             behaviour: Behaviour::default(),
+            other_s3: None,
         }
     }
 }

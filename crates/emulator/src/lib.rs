@@ -14,6 +14,7 @@
 //! - `s3`: the S3 protocol over [`store`].
 //! - `signature`: Signature Version 4 of the JSON services (S3's is checked by `s3s`).
 //! - `sagemaker`: models, transform jobs and their logs.
+//! - `job_objects`, `other_s3`: what jobs read and write, in [`store`] or in another S3.
 //! - `containers`, [`onnx`]: the processes that answer for a model.
 //!
 //! What this crate must not do: share code with the client crates. A mistake made on both sides
@@ -26,7 +27,9 @@ pub mod endpoint_file;
 pub mod error;
 mod faults;
 mod idle;
+mod job_objects;
 pub mod onnx;
+mod other_s3;
 mod s3;
 mod sagemaker;
 pub mod server;
@@ -38,4 +41,5 @@ pub use config::{Behaviour, EmulatorConfig};
 pub use containers::container_main;
 pub use endpoint_file::Endpoint;
 pub use error::EmulatorError;
+pub use other_s3::OtherS3;
 pub use server::{Server, serve};

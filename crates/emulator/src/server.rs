@@ -336,7 +336,10 @@ impl Router {
             headers: &parts.headers,
             body,
         };
-        signature::verify(&signed, service, &self.state.keys, jiff::Timestamp::now())?;
+        let other = self.state.config.other_s3.as_ref();
+        let keys = other.and_then(|o| o.keys_of(&parts.headers));
+        let keys = keys.unwrap_or(&self.state.keys);
+        signature::verify(&signed, service, keys, jiff::Timestamp::now())?;
         sagemaker::handle(&self.state, operation, body).await
     }
 }

@@ -1,7 +1,7 @@
 //! From errors of the data crate to exit codes and advice.
 
 use gristmill_cloud::CloudError;
-use gristmill_tabular::{BadReason, TabularError};
+use gristmill_tabular::{BadReason, TabularError, WrongWrapper};
 
 use crate::error::RunError;
 use crate::exit_code::ExitCode;
@@ -28,7 +28,8 @@ pub fn classify(error: &TabularError) -> RunError {
             let mut mapped = RunError::io(action, path, copy);
             if matches!(source.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof) {
                 mapped.exit = ExitCode::Data;
-                mapped.help = Some("the compressed input is damaged or cut short: fetch it again".into());
+                let help = WrongWrapper::in_error(source).map(|wrong| wrong.advice.clone());
+                mapped.help = Some(help.unwrap_or_else(|| "the compressed input is damaged or cut short: fetch it again".into()));
             }
             if source.kind() == std::io::ErrorKind::NotFound && *action == "create" {
                 mapped.help = Some("make its folder first".into());

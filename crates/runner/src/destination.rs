@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use gristmill_cloud::{Cloud, CloudErrorKind, PutOptions, S3Uri, Store};
+use gristmill_cloud::{Cloud, CloudErrorKind, PROBE_PREFIX, PutOptions, S3Uri, Store};
 
 use crate::error::RunError;
 use crate::inventory::blocking;
@@ -57,7 +57,9 @@ impl Destination {
                 let names = listed.into_iter();
                 let names =
                     names.filter_map(|o| o.key.strip_prefix(&prefix.key).map(str::to_owned));
-                Ok(names.filter(|n| !n.is_empty()).collect())
+                // Of a probe that was cut off, or is another run's just now.
+                let probe = |name: &str| name.starts_with(PROBE_PREFIX);
+                Ok(names.filter(|n| !n.is_empty() && !probe(n)).collect())
             }
             Self::Folder { path, .. } => folder_names(path),
         }

@@ -39,8 +39,8 @@ pub mod session;
 mod stages;
 pub mod state;
 pub mod status;
+mod store_check;
 pub mod target;
-mod unsupported;
 mod waiting;
 pub mod words;
 
@@ -56,5 +56,6 @@ pub use result::RunResult;
 pub use run::{RunRequest, resume_request, run};
 pub use runs::{RunSummary, runs};
 pub use services::LocalMap;
+pub use stages::source::contract_schema;
 pub use status::status;
 pub use waiting::wait;

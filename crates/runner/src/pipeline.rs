@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gristmill_plan::fingerprint::{self, Fingerprint};
-use gristmill_plan::spec::{OnEmpty, PublishMode, SourceFormat};
+use gristmill_plan::spec::{Columns, OnEmpty, OnNewColumn, PublishMode, SourceFormat};
 use gristmill_plan::{Inventory, Plan, Spec};
 use gristmill_tabular::{Input, Layout};
 
@@ -160,6 +160,8 @@ pub(crate) struct Ready {
     pub(crate) inputs: Vec<Input>,
     pub(crate) options: gristmill_tabular::ScanOptions,
     pub(crate) plan: Plan,
+    /// The columns of the beginning of the input.
+    pub(crate) header: Vec<String>,
     pub(crate) source: Fingerprint,
     pub(crate) shards: Fingerprint,
 }
@@ -176,7 +178,7 @@ pub(crate) async fn look(
     let limit = request.limit_rows;
     let (planned, listed) = (plan_inventory(files, limit), inputs.clone());
     let drafted = blocking(move || draft(&inner.spec, &planned, &listed)).await?;
-    Ok(drafted.map(|(plan, dialect)| {
+    Ok(drafted.map(|(plan, dialect, header)| {
         let source = fingerprint::source(&plan);
         let shards = fingerprint::shards(&source, &plan);
         let options = source::options(&session.spec, dialect, session.threads, limit);
@@ -184,6 +186,7 @@ pub(crate) async fn look(
             inputs,
             options,
             plan,
+            header,
             source,
             shards,
         }
@@ -197,6 +200,9 @@ fn begin(session: &Session, files: Vec<InputFile>, ready: &Ready) -> Result<(), 
     for warning in &ready.plan.warnings {
         session.note(Level::Warn, warning.clone());
     }
+    if let Some(warning) = new_columns(&session.spec, &ready.header) {
+        session.note(Level::Warn, warning);
+    }
     Ok(())
 }
 
@@ -209,13 +215,14 @@ pub(crate) fn draft(
     spec: &Spec,
     inventory: &Inventory,
     inputs: &[Input],
-) -> Result<Option<(Plan, gristmill_tabular::Dialect)>, RunError> {
+) -> Result<Option<(Plan, gristmill_tabular::Dialect, Vec<String>)>, RunError> {
     let Some((sample, dialect)) = sample::look(spec, inputs)? else {
         return Ok(None);
     };
     Ok(Some((
         gristmill_plan::draft(spec, inventory, &sample)?,
         dialect,
+        sample.columns,
     )))
 }
 
@@ -252,6 +259,26 @@ fn empty(session: &Session, result: &mut RunResult, why: &str) -> Result<(), Run
             Ok(())
         }
     }
+}
+
+/// What `on_new_column: warn` has to say.
+fn new_columns(spec: &Spec, header: &[String]) -> Option<String> {
+    let Columns::Contract(contract) = &spec.source.columns else {
+        return None;
+    };
+    let known = |name: &&String| contract.iter().any(|column| column.name == **name);
+    let new: Vec<&str> = header
+        .iter()
+        .filter(|name| !known(name))
+        .map(String::as_str)
+        .collect();
+    let warn = spec.source.on_new_column == OnNewColumn::Warn && !new.is_empty();
+    warn.then(|| {
+        format!(
+            "the input has columns that the contract does not name, and that go nowhere: {}",
+            new.join(", ")
+        )
+    })
 }
 
 /// Where the pipeline's result goes.

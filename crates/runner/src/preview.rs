@@ -49,7 +49,7 @@ pub async fn preview(request: &RunRequest) -> Result<Plan, RunError> {
     );
     let planned = pipeline::plan_inventory(&files, request.limit_rows);
     let drafted = blocking(move || pipeline::draft(&spec, &planned, &inputs)).await?;
-    drafted.map(|(plan, _)| plan).ok_or_else(|| {
+    drafted.map(|(plan, ..)| plan).ok_or_else(|| {
         let name = files.first().map(|f| f.uri.clone()).unwrap_or_default();
         RunError::new(ExitCode::NoInput, format!("{name} is empty"))
     })

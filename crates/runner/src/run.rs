@@ -14,7 +14,7 @@ use crate::cancel::Cancel;
 use crate::cancelling;
 use crate::entry::{Entry, PipelineText};
 use crate::error::RunError;
-use crate::event::{Event, EventSink};
+use crate::event::{Event, EventSink, Level};
 use crate::exit_code::ExitCode;
 use crate::folder::{KeyLock, KeyRecord, WorkFolder, is_run_id, write_json};
 use crate::ledger;
@@ -27,7 +27,7 @@ use crate::reuse::reuse;
 use crate::services::{self, Local, LocalMap};
 use crate::session::{Session, SessionParts};
 use crate::state::RunState;
-use crate::unsupported;
+use crate::store_check;
 
 /// What the caller asks for. The clock and the environment are read by the caller, once.
 #[derive(Debug, Clone)]
@@ -118,8 +118,14 @@ pub(crate) async fn prepare(
         (Some(w), Some(cloud)) => Some(WorkStore::new(cloud.store(), &w.uri)?),
         _ => None,
     };
-    let finding = find_or_begin(request, &doc, &early, &run_key, &work, work_store.as_ref());
-    let open = cancel.guard(finding).await?;
+    let places = Places {
+        work: &work,
+        remote: work_store.as_ref(),
+        cloud: cloud.as_ref(),
+    };
+    let (open, remarks) = cancel
+        .guard(find_or_begin(request, &doc, &early, &run_key, &places))
+        .await?;
     if purpose == Purpose::Advance {
         work.set_key(&KeyRecord {
             run_key: run_key.clone(),
@@ -140,6 +146,9 @@ pub(crate) async fn prepare(
     let session = Arc::new(session_of(
         request, spec, run_key, work, cloud, work_store, open, cancel, sink,
     ));
+    for remark in remarks {
+        session.note(Level::Warn, remark);
+    }
     Ok((lock, session))
 }
 
@@ -259,7 +268,6 @@ pub(crate) fn resolve(
         ),
         ResolveError::Pipeline(problems) => problems.into(),
     })?;
-    unsupported::refuse(&spec)?;
     Ok(spec)
 }
 
@@ -292,21 +300,35 @@ async fn connect(
     services::connect(spec, request.local.then_some(&local)).await
 }
 
+/// Where a run's state is.
+struct Places<'a> {
+    work: &'a WorkFolder,
+    remote: Option<&'a WorkStore>,
+    cloud: Option<&'a Cloud>,
+}
+
+/// The run of the key, or a new one, and what is to be said about its stores: they are looked at
+/// before anything is written to them, and not for a run that is finished, which writes nothing.
 async fn find_or_begin(
     request: &RunRequest,
     doc: &Document,
     spec: &Spec,
     run_key: &str,
-    work: &WorkFolder,
-    remote: Option<&WorkStore>,
-) -> Result<OpenRun, RunError> {
-    if let Some(record) = &request.resume {
-        return opening::open(work, remote, record).await;
-    }
-    if !request.fresh
-        && let Some(found) = opening::find(work, remote, run_key).await?
-    {
-        return Ok(found);
+    places: &Places<'_>,
+) -> Result<(OpenRun, Vec<String>), RunError> {
+    let (work, remote) = (places.work, places.remote);
+    let found = match &request.resume {
+        Some(record) => Some(opening::open(work, remote, record).await?),
+        None if request.fresh => None,
+        None => opening::find(work, remote, run_key).await?,
+    };
+    let finished = found.as_ref().is_some_and(|f| f.state.finished.is_some());
+    let remarks = match places.cloud {
+        Some(cloud) if !request.local && !finished => store_check::check(spec, cloud).await?,
+        _ => Vec::new(),
+    };
+    if let Some(found) = found {
+        return Ok((found, remarks));
     }
     let beginning = Beginning {
         run_key,
@@ -318,7 +340,8 @@ async fn find_or_begin(
         local: request.local,
         env: listed_env(request, doc),
     };
-    opening::begin(work, remote, beginning, request.fresh).await
+    let begun = opening::begin(work, remote, beginning, request.fresh).await?;
+    Ok((begun, remarks))
 }
 
 /// One key, one set of parameters: an explicit `--run-key` can be used with others by mistake.

@@ -72,6 +72,11 @@ impl Format {
         }
     }
 
+    /// Whether a format is text in this wrapper.
+    pub(crate) fn wraps(compression: Compression) -> impl Fn(Format) -> bool {
+        move |format| format.layout != Layout::Parquet && format.compression == compression
+    }
+
     /// Every format, plain ones first.
     pub fn all() -> impl Iterator<Item = Format> {
         let wrapped = |layout| {

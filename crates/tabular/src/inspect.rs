@@ -9,9 +9,10 @@ use crate::bad_rows::{BadReason, OnBadRow};
 use crate::compression::Compression;
 use crate::dialect::{Dialect, DialectGuess, sniff_dialect};
 use crate::error::TabularError;
+use crate::format::Format;
 use crate::input::{Input, read_full};
-use crate::inspect_framing::{FramingInspection, inspect_framing};
 use crate::inspect_parquet::{ParquetInspection, inspect_parquet};
+use crate::inspect_wrapper::{Framing, inspect_wrapper};
 use crate::progress::Progress;
 use crate::records::unescape;
 use crate::rows::{Pass, Refusals};
@@ -56,8 +57,10 @@ pub enum Inspection {
 /// A CSV file, read whole.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CsvInspection {
-    /// How it is wrapped.
+    /// How it is wrapped, by its bytes.
     pub compression: Compression,
+    /// The extension of its name, if that says something else: `.snappy`.
+    pub name_says: Option<String>,
     /// Size of the file as stored.
     pub bytes: u64,
     /// Size of its text.
@@ -76,8 +79,8 @@ pub struct CsvInspection {
     pub first_bad_row: Option<String>,
     /// The first good rows; null is `None`.
     pub first_rows: Vec<Vec<Option<String>>>,
-    /// The chunks, of a Snappy-framed file.
-    pub framing: Option<FramingInspection>,
+    /// What its container is made of: chunks, blocks or frames.
+    pub framing: Option<Framing>,
 }
 
 /// Bytes that a dialect is guessed from.
@@ -102,24 +105,18 @@ pub fn inspect(
             options.first_rows,
         )?)));
     }
-    let bytes = file
-        .metadata()
-        .map_err(TabularError::io("read", path))?
-        .len();
-    inspect_csv(path, bytes, options, progress).map(|i| Inspection::Csv(Box::new(i)))
+    inspect_csv(path, options, progress).map(|i| Inspection::Csv(Box::new(i)))
 }
 
 fn inspect_csv(
     path: &Path,
-    bytes: u64,
     options: &InspectOptions,
     progress: &dyn Progress,
 ) -> Result<CsvInspection, TabularError> {
+    let wrapper = inspect_wrapper(path)?;
     let input = Input::file(path);
-    let framing = match input.compression {
-        Compression::SnappyFramed => Some(inspect_framing(path)?),
-        _ => None,
-    };
+    let format = Format::text(input.layout, wrapper.compression);
+    let input = input.with_format(format);
     let guess = match options.dialect {
         Some(dialect) => DialectGuess {
             dialect,
@@ -146,8 +143,9 @@ fn inspect_csv(
         first_bad(&inputs, &scan_options)?
     };
     Ok(CsvInspection {
-        compression: inputs[0].compression,
-        bytes,
+        compression: wrapper.compression,
+        name_says: wrapper.name_says,
+        bytes: wrapper.bytes,
         text_bytes: found.bytes,
         dialect: guess.dialect,
         confidence: guess.confidence,
@@ -156,7 +154,7 @@ fn inspect_csv(
         rows: found.rows_source,
         bad_rows: found.bad,
         first_bad_row,
-        framing,
+        framing: wrapper.framing,
     })
 }
 

@@ -5,19 +5,23 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use parquet::basic::LogicalType;
+use parquet::basic::{Compression as Codec, ConvertedType, LogicalType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
-use parquet::schema::types::ColumnDescriptor;
+use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor};
 use serde::Serialize;
 
 use crate::error::TabularError;
+use crate::format::Format;
+use crate::inspect_wrapper::contradiction;
 
 /// A Parquet file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ParquetInspection {
+    /// The extension of its name, if that says something else: `.csv`.
+    pub name_says: Option<String>,
     /// Rows.
     pub rows: u64,
     /// Size of the file in bytes.
@@ -30,8 +34,10 @@ pub struct ParquetInspection {
     pub columns: Vec<ParquetColumn>,
     /// Row groups in order.
     pub row_groups: Vec<ParquetRowGroup>,
-    /// The first rows, a cell a top-level column; null is `None`.
+    /// The first rows, a cell a top-level column; null is `None`, bytes are in hexadecimal.
     pub first_rows: Vec<Vec<Option<String>>>,
+    /// Why there are no first rows, of a file whose rows are not read here.
+    pub first_rows_problem: Option<String>,
 }
 
 /// A column over all row groups.
@@ -88,21 +94,28 @@ pub fn inspect_parquet(path: &Path, first_rows: usize) -> Result<ParquetInspecti
     // Hostile files are known to make decoders panic; a file is no reason for a program to end.
     let read = catch_unwind(AssertUnwindSafe(|| read(file, bytes, first_rows)));
     let read = read.map_err(|_| corrupt("it is damaged: its decoder gave up".into()))?;
-    read.map_err(|error| corrupt(error.to_string()))
+    let mut found = read.map_err(|error| corrupt(error.to_string()))?;
+    found.name_says = contradiction(&path.to_string_lossy(), |named| named == Format::PARQUET);
+    Ok(found)
 }
 
 fn read(file: File, bytes: u64, first_rows: usize) -> Result<ParquetInspection, ParquetError> {
     let reader = SerializedFileReader::new(file)?;
     let metadata = reader.metadata();
     let footer = metadata.file_metadata();
+    let described = columns(metadata);
+    let problem = undecodable(&described, metadata);
+    let shown = if problem.is_some() { 0 } else { first_rows };
     Ok(ParquetInspection {
+        name_says: None,
         rows: positive(footer.num_rows()),
         bytes,
         created_by: footer.created_by().map(str::to_string),
         version: footer.version(),
-        columns: columns(metadata),
+        columns: described,
         row_groups: metadata.row_groups().iter().map(row_group).collect(),
-        first_rows: rows(&reader, first_rows)?,
+        first_rows: rows(&reader, shown)?,
+        first_rows_problem: problem,
     })
 }
 
@@ -139,7 +152,7 @@ fn describe(column: &ColumnDescriptor, chunks: &[&ColumnChunkMetaData]) -> Parqu
         physical_type: column.physical_type().to_string(),
         logical_type: column.logical_type_ref().map(logical_name),
         nullable: column.max_def_level() > 0,
-        codecs: distinct(chunks.iter().map(|c| format!("{:?}", c.compression()))),
+        codecs: distinct(chunks.iter().map(|c| codec_name(c.compression()))),
         encodings: distinct(
             chunks
                 .iter()
@@ -168,9 +181,56 @@ fn logical_name(logical: &LogicalType) -> String {
                 format!("{:?}", t.unit).to_lowercase()
             )
         }
+        LogicalType::Time(t) => {
+            let zone = if t.is_adjusted_to_u_t_c {
+                "utc"
+            } else {
+                "local"
+            };
+            format!("time({}, {zone})", format!("{:?}", t.unit).to_lowercase())
+        }
+        LogicalType::Integer(i) => {
+            let sign = if i.is_signed { "" } else { "u" };
+            format!("{sign}int{}", i.bit_width)
+        }
         LogicalType::Decimal(d) => format!("decimal({}, {})", d.precision, d.scale),
         other => format!("{other:?}").to_lowercase(),
     }
+}
+
+/// The codec without its level, which a file does not hold.
+fn codec_name(codec: Codec) -> String {
+    let name = format!("{codec:?}");
+    match name.split_once('(') {
+        Some((name, _level)) => name.to_owned(),
+        None => name,
+    }
+}
+
+/// Why rows cannot be shown of a file that may be sound: its pages are in a codec that is not built in,
+/// or a column is of a type that the decoder has no words for.
+fn undecodable(columns: &[ParquetColumn], metadata: &ParquetMetaData) -> Option<String> {
+    let known = ["UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD"];
+    let codec = columns.iter().find_map(|column| {
+        let other = column
+            .codecs
+            .iter()
+            .find(|c| !known.contains(&c.as_str()))?;
+        Some(format!(
+            "column {:?} is compressed with {other}, which is not read",
+            column.name
+        ))
+    });
+    let interval = || {
+        let schema = metadata.file_metadata().schema_descr();
+        let is_interval = |c: &&ColumnDescPtr| c.converted_type() == ConvertedType::INTERVAL;
+        let column = schema.columns().iter().find(is_interval)?;
+        Some(format!(
+            "column {:?} holds intervals, which are not read",
+            column.path().string()
+        ))
+    };
+    codec.or_else(interval)
 }
 
 /// Names once each, in order of the alphabet: the file's own order means nothing.
@@ -211,6 +271,7 @@ fn cell(field: &Field) -> Option<String> {
         Field::Null => None,
         // Display puts strings in quotes.
         Field::Str(text) => Some(text.clone()),
+        Field::Bytes(bytes) => Some(hex::encode(bytes.data())),
         other => Some(other.to_string()),
     }
 }
@@ -226,6 +287,9 @@ mod tests {
         ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
         TimestampMicrosecondArray,
     };
+
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::writer::SerializedFileWriter;
 
     use super::*;
     use crate::parquet_writer::{ParquetOptions, ParquetSink};
@@ -321,6 +385,59 @@ mod tests {
         [Some("1"), Some("a"), Some("0.5"), Some("1970-01-01"), Some("1970-01-01 00:00:00.000000 +00:00")]
         [Some("2"), None, Some("1E300"), Some("1970-01-02"), Some("1970-01-01 00:00:01.000000 +00:00")]
         "#);
+    }
+
+    /// A file of one column of four bytes or so, by the library's own writer.
+    fn one_column(folder: &Path, schema: &str, codec: Codec) -> PathBuf {
+        use parquet::data_type::{ByteArray, FixedLenByteArray, FixedLenByteArrayType};
+        let path = folder.join("one.parquet");
+        let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
+        let options = WriterProperties::builder().set_compression(codec).build();
+        let file = File::create(&path).unwrap();
+        let mut writer = SerializedFileWriter::new(file, schema, Arc::new(options)).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let value = FixedLenByteArray::from(ByteArray::from(
+            b"\x01\0\0\0\x02\0\0\0\x03\0\0\xff".to_vec(),
+        ));
+        let values = column.typed::<FixedLenByteArrayType>();
+        values.write_batch(&[value], None, None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+        writer.close().unwrap();
+        path
+    }
+
+    #[test]
+    fn codecs_are_named_without_a_level() {
+        let folder = tempfile::tempdir().unwrap();
+        let schema = "message m { required fixed_len_byte_array(12) a; }";
+        let codecs = [
+            (Codec::UNCOMPRESSED, "UNCOMPRESSED"),
+            (Codec::SNAPPY, "SNAPPY"),
+            (Codec::GZIP(Default::default()), "GZIP"),
+            (Codec::ZSTD(Default::default()), "ZSTD"),
+        ];
+        for (codec, name) in codecs {
+            let found = inspect_parquet(&one_column(folder.path(), schema, codec), 1).unwrap();
+            assert_eq!(found.columns[0].codecs, [name]);
+            assert_eq!(
+                found.first_rows,
+                [[Some("0100000002000000030000ff".to_owned())]]
+            );
+        }
+    }
+
+    #[test]
+    fn rows_that_are_not_read_are_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let schema = "message m { required fixed_len_byte_array(12) a (INTERVAL); }";
+        let found = inspect_parquet(&one_column(folder.path(), schema, Codec::SNAPPY), 1).unwrap();
+        assert_eq!((found.rows, found.first_rows.len()), (1, 0));
+        assert_eq!(
+            found.first_rows_problem.as_deref(),
+            Some("column \"a\" holds intervals, which are not read")
+        );
     }
 
     #[test]

@@ -106,3 +106,77 @@ impl ChunkReader for Zeros {
         Ok(bytes.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, StringArray};
+    use arrow_schema::{DataType, Field, Schema};
+
+    use super::*;
+    use crate::parquet_file::append;
+    use crate::parquet_writer::ParquetCompression;
+
+    /// Half of the columns numbers, half of them texts, some with dictionaries.
+    fn columns(count: usize, rows: i64, group: i64) -> Vec<Vec<ArrayRef>> {
+        let value = |i: i64| (i + group).wrapping_mul(0x5851_f42d_4c95_7f2d) >> 20;
+        let column = |index: usize| -> ArrayRef {
+            if index.is_multiple_of(2) {
+                Arc::new(Int64Array::from_iter_values((0..rows).map(value)))
+            } else {
+                let text = |i| "long ".repeat((value(i).unsigned_abs() % 40) as usize);
+                Arc::new(StringArray::from_iter_values((0..rows).map(text)))
+            }
+        };
+        (0..count).map(|index| vec![column(index)]).collect()
+    }
+
+    #[test]
+    fn bounds_hold_and_are_close() {
+        for (count, rows, groups) in [(1, 1, 1), (1, 3, 300), (40, 7, 20), (6, 40_000, 3)] {
+            let field = |i: usize| {
+                let number = i.is_multiple_of(2);
+                let kind = if number {
+                    DataType::Int64
+                } else {
+                    DataType::Utf8
+                };
+                Field::new(format!("column {i}"), kind, true)
+            };
+            let schema = Arc::new(Schema::new((0..count).map(field).collect::<Vec<_>>()));
+            let hints: Vec<bool> = (0..count).map(|i| i % 3 == 1).collect();
+            let plan = FilePlan::new(&schema, ParquetCompression::Snappy, &hints).unwrap();
+            let encode = |group| plan.encode(&columns(count, rows, group)).unwrap();
+            let mut file = plan.open(Vec::new()).unwrap();
+            for group in 0..groups {
+                append(&mut file, encode(group)).unwrap();
+            }
+            file.finish().unwrap();
+            let size = file.bytes_written() as u64;
+            assert_eq!(size, file.inner().len() as u64);
+            // The limit is just what the file takes: no offset in it can be larger.
+            let bounds = SizeBounds::new(&plan, size).unwrap();
+            let of_group = |group| bounds.of(&plan, &encode(group)).unwrap();
+            let bound = bounds.empty + (0..groups).map(of_group).sum::<u64>();
+            // Each of a chunk's offsets, and of its pages', is at most three bytes shorter.
+            let pages = rows.unsigned_abs().div_ceil(16_384);
+            let slack = groups as u64 * (2 + count as u64 * 3 * (6 + pages)) + FOOTER_GROWTH;
+            assert!(
+                size <= bound && bound <= size + slack,
+                "{size}, {bound}, {slack}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_limit_is_not_measured() {
+        let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)]));
+        let plan = FilePlan::new(&schema, ParquetCompression::None, &[false]).unwrap();
+        let bounds = SizeBounds::new(&plan, u64::MAX).unwrap();
+        let chunks = plan.encode(&columns(1, 5, 0)).unwrap();
+        assert_eq!(bounds.of(&plan, &chunks).unwrap(), 0);
+    }
+}

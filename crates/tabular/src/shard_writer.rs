@@ -14,7 +14,7 @@ use crate::shard_rows::{Body, Formatted, RowPlan, Text};
 
 /// Cuts rows into shards of either kind, in order.
 pub(crate) enum ShardWriter<'a, 'b> {
-    Text(TextShards<'a, 'b>),
+    Text(Box<TextShards<'a, 'b>>),
     Parquet(Box<ParquetShards<'a, 'b>>),
 }
 
@@ -22,7 +22,7 @@ impl<'a, 'b> ShardWriter<'a, 'b> {
     /// The kind that `plan` formats rows for.
     pub(crate) fn new(plan: &RowPlan, files: ShardFiles<'a, 'b>) -> Result<Self, TabularError> {
         Ok(match plan.columns() {
-            None => Self::Text(TextShards { files, open: None }),
+            None => Self::Text(Box::new(TextShards { files, open: None })),
             Some(fields) => Self::Parquet(Box::new(ParquetShards::new(fields, files)?)),
         })
     }

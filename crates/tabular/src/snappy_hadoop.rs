@@ -61,6 +61,11 @@ impl<R: Read> HadoopReader<R> {
         }
     }
 
+    /// Compressed bytes read.
+    pub(crate) fn offset(&self) -> u64 {
+        self.source.offset
+    }
+
     /// The next piece, its plain bytes in `plain` (emptied first); `None` at the end.
     pub(crate) fn next(&mut self, plain: &mut Vec<u8>) -> io::Result<Option<Piece>> {
         plain.clear();
@@ -329,7 +334,7 @@ mod tests {
         let (last, full) = lengths.split_last().unwrap();
         assert!(full.iter().all(|n| *n == BLOCK_BYTES) && full.len() > 3);
         assert_eq!(full.len() * BLOCK_BYTES + last, plain.len());
-        assert_eq!(reader.source.offset, whole.len() as u64);
+        assert_eq!(reader.offset(), whole.len() as u64);
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! What a wrapper is by its first bytes, and whether it is the one that was expected.
+//! What a stream is by its first bytes, and whether it is what was expected.
 
 use std::io::{self, Cursor, Read};
+
+use thiserror::Error;
 
 use crate::compression::Compression;
 use crate::snappy_framing::STREAM_IDENTIFIER;
@@ -52,29 +54,70 @@ impl Signature {
         }
     }
 
-    /// What it is, and what to do about it.
-    fn found(self) -> String {
+    fn in_words(self) -> &'static str {
         match self {
-            Signature::Wrapper(c) => format!(
-                "{}: name it {}, or say that it is",
-                c.in_words(),
-                c.extension()
-            ),
+            Signature::Wrapper(c) => c.in_words(),
+            Signature::SnappyJava => "snappy-java's own container (SnappyOutputStream)",
+            Signature::Parquet => "a Parquet file",
+            Signature::Text => "plain text",
+            Signature::RawSnappy => "what may be a raw Snappy block in no container",
+        }
+    }
+
+    /// What to do with such a file.
+    fn advice(self) -> String {
+        match self {
+            Signature::Wrapper(c) => {
+                format!("give its name the extension {}", c.extension())
+            }
             Signature::SnappyJava => {
-                "snappy-java's own container (SnappyOutputStream), which is not read: write it with \
-                 Hadoop's SnappyCodec (.snappy) or SnappyFramedOutputStream (.sz)"
+                "it is not read: write it with Hadoop's SnappyCodec (.snappy) or \
+                 with SnappyFramedOutputStream (.sz)"
                     .to_owned()
             }
-            Signature::Parquet => "a Parquet file: name it .parquet".to_owned(),
-            Signature::Text => {
-                "plain text: take the extension off its name, or say that it is plain".to_owned()
-            }
+            Signature::Parquet => "give its name the extension .parquet".to_owned(),
+            Signature::Text => "take the extension off its name".to_owned(),
             Signature::RawSnappy => {
-                "what may be a raw Snappy block in no container, which is not read: write it in the \
-                 Snappy framing format (.sz) or Hadoop's (.snappy)"
+                "it is not read: write it in the Snappy framing format (.sz) or Hadoop's (.snappy)"
                     .to_owned()
             }
         }
+    }
+}
+
+/// A stream that is not wrapped as its name, or whoever named its format, says. Inside the
+/// [`io::Error`] of kind `InvalidData` that [`decompress`](crate::compression::decompress) gives.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("expected {}, found {found}", expected.in_words())]
+pub struct WrongWrapper {
+    /// What it should have been.
+    pub expected: Compression,
+    /// What it seems to be, in words.
+    pub found: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+impl WrongWrapper {
+    fn of(expected: Compression, found: Option<Signature>, first: &[u8]) -> WrongWrapper {
+        let Some(found) = found else {
+            let shown = hex::encode(&first[..first.len().min(8)]);
+            return WrongWrapper {
+                expected,
+                found: format!("bytes that are like nothing known ({shown})"),
+                advice: "look at what wrote it".to_owned(),
+            };
+        };
+        WrongWrapper {
+            expected,
+            found: found.in_words().to_owned(),
+            advice: found.advice(),
+        }
+    }
+
+    /// Such an error, if `error` is one.
+    pub fn in_error(error: &io::Error) -> Option<&WrongWrapper> {
+        error.get_ref()?.downcast_ref()
     }
 }
 
@@ -162,21 +205,12 @@ impl Expecting {
         first.truncate(read);
         match misfit(self.expected, &first) {
             None => Ok(State::Open(Cursor::new(first).chain(source))),
-            Some(found) => Err(refusal(self.expected, found, &first)),
+            Some(found) => {
+                let wrong = WrongWrapper::of(self.expected, found, &first);
+                Err(io::Error::new(io::ErrorKind::InvalidData, wrong))
+            }
         }
     }
-}
-
-fn refusal(expected: Compression, found: Option<Signature>, first: &[u8]) -> io::Error {
-    let found = found.map_or_else(
-        || {
-            let shown = &first[..first.len().min(8)];
-            format!("bytes that are like nothing known ({})", hex::encode(shown))
-        },
-        Signature::found,
-    );
-    let text = format!("expected {}, found {found}", expected.in_words());
-    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 impl Read for Expecting {
@@ -207,12 +241,14 @@ mod tests {
     use crate::compression::decompress;
     use crate::compression::tests::packed;
 
+    /// What is said, and advised.
     fn refused(c: Compression, bytes: &[u8]) -> String {
         let mut reader = decompress(c, Box::new(Cursor::new(bytes.to_vec())));
         let mut out = Vec::new();
         let error = reader.read_to_end(&mut out).unwrap_err();
         assert!(out.is_empty() && error.kind() == io::ErrorKind::InvalidData);
-        error.to_string()
+        let wrong = WrongWrapper::in_error(&error).unwrap();
+        format!("{error}: {}", wrong.advice)
     }
 
     const TEXT: &[u8] = b"id,name\n1,Ada\n2,Bob\n";
@@ -230,10 +266,10 @@ mod tests {
                 assert!(message.starts_with(&begin), "{message}");
             }
         }
-        insta::assert_snapshot!(refused(Compression::SnappyHadoop, &packed(Compression::SnappyFramed, TEXT)), @"expected Hadoop's Snappy, found the Snappy framing format: name it .sz, or say that it is");
-        insta::assert_snapshot!(refused(Compression::Gzip, TEXT), @"expected gzip, found plain text: take the extension off its name, or say that it is plain");
-        insta::assert_snapshot!(refused(Compression::Zstd, b"PAR1\x15\x04"), @"expected zstd, found a Parquet file: name it .parquet");
-        insta::assert_snapshot!(refused(Compression::Zstd, b"\xfe\xfe\xfe"), @"expected zstd, found bytes that are like nothing known (fefefe)");
+        insta::assert_snapshot!(refused(Compression::SnappyHadoop, &packed(Compression::SnappyFramed, TEXT)), @"expected Hadoop's Snappy, found the Snappy framing format: give its name the extension .sz");
+        insta::assert_snapshot!(refused(Compression::Gzip, TEXT), @"expected gzip, found plain text: take the extension off its name");
+        insta::assert_snapshot!(refused(Compression::Zstd, b"PAR1\x15\x04"), @"expected zstd, found a Parquet file: give its name the extension .parquet");
+        insta::assert_snapshot!(refused(Compression::Zstd, b"\xfe\xfe\xfe"), @"expected zstd, found bytes that are like nothing known (fefefe): look at what wrote it");
     }
 
     #[test]
@@ -246,8 +282,8 @@ mod tests {
                 assert!(refused(expected, raw).contains("found what may be a raw Snappy block"));
             }
         }
-        insta::assert_snapshot!(refused(Compression::None, java), @"expected plain text, found snappy-java's own container (SnappyOutputStream), which is not read: write it with Hadoop's SnappyCodec (.snappy) or SnappyFramedOutputStream (.sz)");
-        insta::assert_snapshot!(refused(Compression::SnappyHadoop, raw), @"expected Hadoop's Snappy, found what may be a raw Snappy block in no container, which is not read: write it in the Snappy framing format (.sz) or Hadoop's (.snappy)");
+        insta::assert_snapshot!(refused(Compression::None, java), @"expected plain text, found snappy-java's own container (SnappyOutputStream): it is not read: write it with Hadoop's SnappyCodec (.snappy) or with SnappyFramedOutputStream (.sz)");
+        insta::assert_snapshot!(refused(Compression::SnappyHadoop, raw), @"expected Hadoop's Snappy, found what may be a raw Snappy block in no container: it is not read: write it in the Snappy framing format (.sz) or Hadoop's (.snappy)");
     }
 
     #[test]

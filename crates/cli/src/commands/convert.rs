@@ -6,17 +6,16 @@ use std::sync::Arc;
 
 use gristmill_runner::{Cancel, EventSink, ExitCode, Level, RunError, Stage};
 use gristmill_tabular::{
-    Column, ColumnType, Compression, ConvertJob, Converted, Format, Input, Layout,
-    OnBadRow as TabularOnBadRow, ParquetCompression, Progress, ScanOptions, Schema, TabularError,
-    Target, Typing, convert as work, scan,
+    Column, ColumnType, ConvertJob, Converted, Format, Input, Layout, OnBadRow as TabularOnBadRow,
+    ParquetCompression, Progress, ScanOptions, Schema, TabularError, Target, Typing,
+    convert as work, scan,
 };
 use serde_json::json;
 
 use crate::answer::Printer;
-use crate::args::{Codec, Columns, ConvertArgs, FileFormat, Global, OnBadRow, YesNo};
-use crate::commands::convert_inputs::{
-    dialect_in_words, dialect_of, head, open_inputs, refuse_parquet,
-};
+use crate::args::{Codec, Columns, ConvertArgs, Global, OnBadRow, OnNewColumn, YesNo};
+use crate::commands::convert_inputs::{dialect_in_words, dialect_of, head, open_inputs};
+use crate::commands::convert_training as training;
 use crate::commands::{runtime, threads};
 use crate::signals;
 use crate::view::View;
@@ -52,7 +51,10 @@ pub(crate) fn convert(
     let _inside = runtime.enter();
     signals::listen(&cancel);
     let progress = Bar::new(global, cancel);
-    progress.note(dialect_in_words(&job.options.dialect));
+    if job.inputs.iter().any(|i| i.layout == Layout::Csv) {
+        progress.note(dialect_in_words(&job.options.dialect));
+    }
+    warn_of_new_columns(args, &job, &progress)?;
     let begun = std::time::Instant::now();
     let done = work(job, &progress);
     progress.view.clear();
@@ -67,6 +69,37 @@ pub(crate) fn convert(
         streamed,
     );
     Ok(ExitCode::Success)
+}
+
+/// `--on-new-column warn`.
+fn warn_of_new_columns(
+    args: &ConvertArgs,
+    job: &ConvertJob,
+    progress: &Bar,
+) -> Result<(), RunError> {
+    let Typing::Contract(contract) = &job.options.typing else {
+        return Ok(());
+    };
+    if args.on_new_column != OnNewColumn::Warn {
+        return Ok(());
+    }
+    let first = ScanOptions {
+        typing: Typing::Text,
+        limit_rows: Some(1),
+        ..job.options.clone()
+    };
+    let header = scan(&job.inputs[..1], &first, &())?.header;
+    let new: Vec<String> = header
+        .into_iter()
+        .filter(|name| contract.index_of(name).is_none())
+        .collect();
+    if !new.is_empty() {
+        progress.warn(format!(
+            "the contract has no column named {}",
+            new.join(", ")
+        ));
+    }
+    Ok(())
 }
 
 /// Bad rows must not replace something that the caller wants to keep, least of all the input.
@@ -125,26 +158,16 @@ fn scratch_folder(output: &Path) -> PathBuf {
 
 fn output_format(args: &ConvertArgs, output: &Path) -> Result<Format, RunError> {
     if let Some(format) = args.to {
-        return Ok(format_of(format));
+        return Ok(format);
     }
     let name = output.to_string_lossy();
     Format::from_name(&name).ok_or_else(|| {
+        let names: Vec<&str> = Format::all().map(Format::name).collect();
         usage(format!(
             "{name}: the name does not tell the format to write"
         ))
-        .with_help("give --to csv, csv.gz, csv.sz, csv.snappy, csv.zst or parquet")
+        .with_help(format!("give --to: {}", names.join(", ")))
     })
-}
-
-fn format_of(format: FileFormat) -> Format {
-    match format {
-        FileFormat::Csv => Format::CSV,
-        FileFormat::CsvGz => Format::text(Layout::Csv, Compression::Gzip),
-        FileFormat::CsvSz => Format::text(Layout::Csv, Compression::SnappyFramed),
-        FileFormat::CsvSnappy => Format::text(Layout::Csv, Compression::SnappyHadoop),
-        FileFormat::CsvZst => Format::text(Layout::Csv, Compression::Zstd),
-        FileFormat::Parquet => Format::PARQUET,
-    }
 }
 
 fn job(
@@ -153,10 +176,8 @@ fn job(
     output: &Path,
     to: Format,
 ) -> Result<ConvertJob, RunError> {
-    let sample = head(inputs.first())?;
-    refuse_parquet(inputs.first(), &sample)?;
     let mut options = ScanOptions {
-        dialect: dialect_of(&args.csv, &sample),
+        dialect: dialect_of(&args.csv, &head(inputs.first())?),
         null_tokens: args.csv.null.clone(),
         threads: threads(args.csv.threads),
         limit_rows: args.limit_rows,
@@ -170,6 +191,7 @@ fn job(
         ..ScanOptions::default()
     };
     options.max_record = args.csv.max_record.unwrap_or(options.max_record);
+    options.refuse_new_columns = args.on_new_column == OnNewColumn::Fail;
     options.typing = typing(args, &inputs, &options, to)?;
     let mut job = ConvertJob::new(inputs, to, target(args, output));
     job.options = options;
@@ -179,11 +201,15 @@ fn job(
     job.select = (!args.select.is_empty()).then(|| args.select.clone());
     job.drop.clone_from(&args.drop);
     job.rename = args.rename.iter().cloned().collect();
+    job.label = training::label(args);
+    job.split = training::split(args);
     job.max_rows = args.max_rows;
     job.max_bytes = args.max_bytes;
     job.row_group_rows = args.row_group_rows.and_then(|n| usize::try_from(n).ok());
     job.compression = match args.compression {
         Codec::Snappy => ParquetCompression::Snappy,
+        Codec::Zstd => ParquetCompression::Zstd,
+        Codec::Gzip => ParquetCompression::Gzip,
         Codec::None => ParquetCompression::None,
     };
     job.bad_rows.clone_from(&args.bad_rows);
@@ -196,7 +222,7 @@ fn target(args: &ConvertArgs, output: &Path) -> Target {
         return Target::Writer(Box::new(std::io::stdout()));
     }
     let slash = output.to_string_lossy().ends_with('/');
-    let cut = args.max_bytes.is_some() || args.max_rows.is_some();
+    let cut = args.max_bytes.is_some() || args.max_rows.is_some() || !args.split.is_empty();
     if slash || cut || output.is_dir() {
         Target::Folder(output.to_owned())
     } else {
@@ -212,16 +238,17 @@ fn typing(
     options: &ScanOptions,
     to: Format,
 ) -> Result<Typing, RunError> {
-    let general = match args.columns {
+    let general = match &args.columns {
         Columns::Infer => Typing::Infer,
         Columns::Text => Typing::Text,
+        Columns::Contract(file) => Typing::Contract(read_contract(file)?),
     };
     if args.types.is_empty() {
         return Ok(general);
     }
-    if to != Format::PARQUET {
+    if to.layout == Layout::Csv {
         return Err(usage(
-            "--type gives a column of Parquet its type; CSV has none",
+            "--type gives a column of Parquet or JSON its type; CSV has none",
         ));
     }
     let options = ScanOptions {
@@ -251,6 +278,17 @@ fn typing(
     Ok(Typing::Contract(schema))
 }
 
+/// The contract in a file, with all of its mistakes at once.
+fn read_contract(file: &Path) -> Result<Schema, RunError> {
+    let name = file.display().to_string();
+    let text = gristmill_runner::read_text(file).map_err(|problem| {
+        usage(format!("--columns {name}: {problem}"))
+            .with_help("give `infer`, `text`, or the file of a contract")
+    })?;
+    let columns = gristmill_plan::parse_contract(&text, &name)?;
+    Ok(gristmill_runner::contract_schema(&columns))
+}
+
 fn answer(
     printer: &Printer,
     args: &ConvertArgs,
@@ -263,7 +301,8 @@ fn answer(
     let value = json!({
         "status": ExitCode::Success.status(),
         "exit": ExitCode::Success.number(),
-        "rows": { "source": done.rows_source, "quarantined": quarantined, "written": done.rows },
+        "rows": { "source": done.rows_source, "quarantined": quarantined, "unlabelled": done.unlabelled, "written": done.rows },
+        "split": training::split_json(done),
         "quarantine": done.quarantined,
         "output": { "uri": null, "path": output, "files": done.files.iter().map(|f| &f.path).collect::<Vec<_>>(), "rows": done.rows },
         "schema": done.schema,
@@ -283,6 +322,7 @@ fn answer(
             if done.rows == 1 { "" } else { "s" },
             output.display()
         );
+        text.push_str(&training::summary(args, done));
         if quarantined > 0 {
             let place = args.bad_rows.as_ref().map_or_else(
                 || "; --bad-rows FILE keeps them".to_owned(),
@@ -331,6 +371,13 @@ impl Bar {
     fn note(&self, message: String) {
         self.view.emit(&gristmill_runner::Event::Note {
             level: Level::Debug,
+            message,
+        });
+    }
+
+    fn warn(&self, message: String) {
+        self.view.emit(&gristmill_runner::Event::Note {
+            level: Level::Warn,
             message,
         });
     }

@@ -4,71 +4,33 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use gristmill_runner::{ExitCode, RunError};
-use gristmill_tabular::{Compression, Dialect, Input, TabularError, decompress, sniff_dialect};
+use gristmill_tabular::{Dialect, Format, Input, Layout, TabularError, decompress, sniff_dialect};
 
-use crate::args::{CsvArgs, FileFormat, Header};
+use crate::args::{CsvArgs, Header};
 use crate::commands::convert::{DASH, usage};
 
 /// The inputs, in order. `-` is standard input, kept in `scratch` so that it can be read twice.
 ///
 /// # Errors
-/// For a format that is not read, a pattern that nothing matches, and standard input that cannot be
-/// kept.
+/// For a pattern that nothing matches, and standard input that cannot be kept.
 pub(crate) fn open_inputs(
     paths: &[PathBuf],
-    from: Option<FileFormat>,
+    from: Option<Format>,
     scratch: &Path,
 ) -> Result<Vec<Input>, RunError> {
-    let compression = match from {
-        Some(FileFormat::Parquet) => return Err(usage(PARQUET_IS_NOT_READ)),
-        Some(FileFormat::CsvGz) => Some(Compression::Gzip),
-        Some(FileFormat::CsvSz) => Some(Compression::SnappyFramed),
-        Some(FileFormat::CsvSnappy) => Some(Compression::SnappyHadoop),
-        Some(FileFormat::CsvZst) => Some(Compression::Zstd),
-        Some(FileFormat::Csv) => Some(Compression::None),
-        None => None,
-    };
     let mut inputs = Vec::new();
     for path in &expand(paths)? {
-        if path.as_os_str() == DASH {
-            let stdin = Box::new(std::io::stdin());
-            inputs.push(Input::spilled(
-                DASH,
-                compression.unwrap_or(Compression::None),
-                stdin,
-                scratch,
-            )?);
-            continue;
-        }
-        if path.extension().is_some_and(|e| e == "parquet") {
-            return Err(parquet_found(&path.to_string_lossy()));
-        }
-        let mut input = Input::file(path);
-        input.compression = compression.unwrap_or(input.compression);
-        inputs.push(input);
+        inputs.push(if path.as_os_str() == DASH {
+            Input::spilled(DASH, from, Box::new(std::io::stdin()), scratch)?
+        } else {
+            let input = Input::file(path);
+            match from {
+                Some(format) => input.with_format(format),
+                None => input,
+            }
+        });
     }
     Ok(inputs)
-}
-
-const PARQUET_IS_NOT_READ: &str =
-    "Parquet can be written and inspected, and not read by `convert` in this version";
-
-fn parquet_found(name: &str) -> RunError {
-    usage(format!("{name}: {PARQUET_IS_NOT_READ}"))
-}
-
-/// Refuses what begins as a Parquet file does, whatever its name.
-///
-/// # Errors
-/// A usage error that names the input.
-pub(crate) fn refuse_parquet(input: Option<&Input>, first: &[u8]) -> Result<(), RunError> {
-    // A column might be named PAR1: its name would not go on with a control character.
-    let parquet = matches!(first, [b'P', b'A', b'R', b'1', next, ..]
-        if *next < b' ' && !next.is_ascii_whitespace());
-    match input {
-        Some(input) if parquet => Err(parquet_found(&input.name)),
-        _ => Ok(()),
-    }
 }
 
 /// A name that no file has, and that is a pattern, stands for the files that match, in the order
@@ -97,12 +59,12 @@ fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, RunError> {
 /// How much of an input the dialect is guessed from.
 const SAMPLE_BYTES: u64 = 256 * 1024;
 
-/// The first text of an input, decompressed.
+/// The first text of an input, decompressed; nothing of one that is no CSV.
 ///
 /// # Errors
 /// When it cannot be read.
 pub(crate) fn head(input: Option<&Input>) -> Result<Vec<u8>, RunError> {
-    let Some(input) = input else {
+    let Some(input) = input.filter(|input| input.layout == Layout::Csv) else {
         return Ok(Vec::new());
     };
     let failed = |action| {

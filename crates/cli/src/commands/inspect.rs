@@ -5,6 +5,7 @@ use std::path::Path;
 
 use gristmill_runner::{ExitCode, RunError};
 use gristmill_tabular::inspect_parquet::ParquetInspection;
+use gristmill_tabular::inspect_wrapper::Framing;
 use gristmill_tabular::{CsvInspection, InspectOptions, Inspection, inspect as look};
 
 use crate::answer::{Printer, printable};
@@ -47,19 +48,15 @@ fn describe_csv(out: &mut String, path: &Path, csv: &CsvInspection) -> std::fmt:
     if wrapper != "none" {
         writeln!(
             out,
-            "compression  {}, {} bytes of text",
+            "compression  {}, {} bytes of text, ratio {:.2}",
             wrapper.as_str().unwrap_or_default(),
-            grouped(csv.text_bytes)
+            grouped(csv.text_bytes),
+            csv.text_bytes as f64 / csv.bytes as f64
         )?;
     }
-    if let Some(f) = &csv.framing {
-        let chunks = f.compressed_chunks + f.uncompressed_chunks;
-        writeln!(
-            out,
-            "framing      {}, {}, all checksums agree",
-            counted(f.streams, "stream"),
-            counted(chunks, "chunk")
-        )?;
+    name_says(out, csv.name_says.as_deref(), csv.compression.in_words())?;
+    if let Some(framing) = &csv.framing {
+        writeln!(out, "framing      {}", framing_in_words(framing))?;
     }
     writeln!(
         out,
@@ -100,6 +97,45 @@ fn describe_csv(out: &mut String, path: &Path, csv: &CsvInspection) -> std::fmt:
     rows(out, &csv.first_rows)
 }
 
+/// Where a file's name and its bytes do not agree.
+fn name_says(out: &mut String, says: Option<&str>, found: &str) -> std::fmt::Result {
+    match says {
+        Some(says) => writeln!(
+            out,
+            "name         says {}, and the bytes are {found}",
+            printable(says)
+        ),
+        None => Ok(()),
+    }
+}
+
+fn framing_in_words(framing: &Framing) -> String {
+    match framing {
+        Framing::SnappyFramed(f) => format!(
+            "{}, {}, the largest of {} bytes, all checksums agree",
+            counted(f.streams, "stream"),
+            counted(f.compressed_chunks + f.uncompressed_chunks, "chunk"),
+            grouped(f.largest_chunk_bytes),
+        ),
+        Framing::SnappyHadoop(h) => format!(
+            "{}, the largest of {} bytes, {}, {}; no checksums in this format",
+            counted(h.blocks, "block"),
+            grouped(h.largest_block_bytes),
+            counted(h.chunks, "chunk"),
+            counted(h.empty_blocks, "empty block"),
+        ),
+        Framing::Zstd(z) => format!(
+            "{}, {} with a checksum, window of {} bytes{}",
+            counted(z.frames, "frame"),
+            grouped(z.checksums),
+            grouped(z.largest_window_bytes),
+            z.content_bytes
+                .map(|n| format!(", headers say {} bytes", grouped(n)))
+                .unwrap_or_default(),
+        ),
+    }
+}
+
 fn describe_parquet(
     out: &mut String,
     path: &Path,
@@ -111,6 +147,7 @@ fn describe_parquet(
         path.display(),
         grouped(parquet.bytes)
     )?;
+    name_says(out, parquet.name_says.as_deref(), "a Parquet file")?;
     if let Some(by) = &parquet.created_by {
         writeln!(out, "created by   {}", printable(by))?;
     }
@@ -155,6 +192,9 @@ fn describe_parquet(
             grouped(c.compressed_bytes),
             grouped(c.uncompressed_bytes),
         )?;
+    }
+    if let Some(problem) = &parquet.first_rows_problem {
+        writeln!(out, "first rows   not shown: {}", printable(problem))?;
     }
     rows(out, &parquet.first_rows)
 }

@@ -4,6 +4,7 @@ mod cancel;
 mod container;
 mod convert;
 mod convert_inputs;
+mod convert_training;
 mod init;
 mod inspect;
 mod local;

@@ -67,16 +67,22 @@ fn text_comes_back_byte_for_byte_from_every_wrapper() {
         ("flights.csv", std::fs::read(january()).unwrap()),
     ] {
         project.write(source, &text);
-        for wrapped in ["w.csv.sz", "w.csv.gz"] {
+        for wrapped in ["w.csv.sz", "w.csv.snappy", "w.csv.zst", "w.csv.gz"] {
             project
                 .run(&["convert", source, wrapped, "--overwrite"])
                 .expect(0);
             assert_ne!(read(&project, wrapped), text);
-            if wrapped.ends_with(".sz") {
-                let (framed, original) = (project.path(wrapped), project.path(source));
+            let program = match wrapped.rsplit_once('.') {
+                Some((_, "sz")) => Some("framed_snappy.py"),
+                Some((_, "snappy")) => Some("hadoop_snappy.py"),
+                Some((_, "zst")) => Some("zstd_text.py"),
+                _ => None,
+            };
+            if let Some(program) = program {
+                let (packed, original) = (project.path(wrapped), project.path(source));
                 judge(
-                    "framed_snappy.py",
-                    &[framed.to_str().unwrap(), original.to_str().unwrap()],
+                    program,
+                    &[packed.to_str().unwrap(), original.to_str().unwrap()],
                 )
                 .expect(0);
             }
@@ -116,6 +122,50 @@ fn text_comes_back_byte_for_byte_from_every_wrapper() {
             .expect(0);
         assert!(read(&project, "y") == text);
     }
+}
+
+#[test]
+fn what_other_programs_wrap_is_read() {
+    let project = Project::new();
+    let text = std::fs::read(january()).unwrap();
+    for (program, wrapped) in [
+        ("hadoop_snappy.py", "w.csv.snappy"),
+        ("zstd_text.py", "w.csv.zst"),
+    ] {
+        let path = project.path(wrapped);
+        judge(program, &["--write", &january(), path.to_str().unwrap()]).expect(0);
+        project
+            .run(&["convert", wrapped, "back.csv", "--overwrite"])
+            .expect(0);
+        assert!(read(&project, "back.csv") == text, "{wrapped}");
+        // The bytes tell as much.
+        project.write("anonymous", read(&project, wrapped));
+        let plain = project.run(&["convert", "anonymous", "-", "--to", "csv"]);
+        assert!(plain.expect(0).stdout.as_bytes() == text, "{wrapped}");
+    }
+}
+
+#[test]
+fn a_name_that_lies_is_refused_with_what_was_found() {
+    let project = Project::new();
+    project.write("in.csv", SMALL);
+    project.run(&["convert", "in.csv", "a.csv.sz"]).expect(0);
+    project.write("lies.csv.snappy", read(&project, "a.csv.sz"));
+    project.write("lies.csv.gz", SMALL);
+    let refused = |name: &str| project.run(&["convert", name, "x.csv"]).expect(65).stderr;
+    insta::assert_snapshot!(refused("lies.csv.snappy"), @r"
+    error: cannot read lies.csv.snappy: expected Hadoop's Snappy, found the Snappy framing format
+      help: give its name the extension .sz
+    ");
+    insta::assert_snapshot!(refused("lies.csv.gz"), @r"
+    error: cannot read lies.csv.gz: expected gzip, found plain text
+      help: take the extension off its name
+    ");
+    // Said outright, the format counts for more than the name.
+    project
+        .run(&["convert", "lies.csv.snappy", "x.csv", "--from", "csv.sz"])
+        .expect(0);
+    assert_eq!(read(&project, "x.csv"), SMALL.as_bytes());
 }
 
 #[test]

@@ -7,7 +7,13 @@ const TEXT: &str = "id;name;score\n1;Ada;0.5\n2;\"Bob; B.\";NA\n3;;1e3\n4;x\n";
 fn small() -> Project {
     let project = Project::new();
     project.write("in.csv", TEXT);
-    for output in ["w.csv.gz", "w.csv.sz", "t.parquet"] {
+    for output in [
+        "w.csv.gz",
+        "w.csv.sz",
+        "w.csv.snappy",
+        "w.csv.zst",
+        "t.parquet",
+    ] {
         project
             .run(&["convert", "in.csv", output, "--on-bad-row", "quarantine"])
             .expect(0);
@@ -36,7 +42,7 @@ fn text_in_each_wrapper() {
     "#);
     insta::assert_snapshot!(said("w.csv.gz"), @r#"
     w.csv.gz: CSV, 66 bytes
-    compression  gzip, 46 bytes of text
+    compression  gzip, 46 bytes of text, ratio 0.70
     dialect      delimiter ';', quote '"', a header (confidence 1.00)
     rows         3, 0 of them bad
     columns      3
@@ -50,8 +56,8 @@ fn text_in_each_wrapper() {
     "#);
     insta::assert_snapshot!(said("w.csv.sz"), @r#"
     w.csv.sz: CSV, 64 bytes
-    compression  snappy_framed, 46 bytes of text
-    framing      1 stream, 1 chunk, all checksums agree
+    compression  snappy_framed, 46 bytes of text, ratio 0.72
+    framing      1 stream, 1 chunk, the largest of 46 bytes, all checksums agree
     dialect      delimiter ';', quote '"', a header (confidence 1.00)
     rows         3, 0 of them bad
     columns      3
@@ -63,6 +69,50 @@ fn text_in_each_wrapper() {
       "2"  "Bob; B."  ∅
       "3"  ∅  "1e3"
     "#);
+}
+
+#[test]
+fn every_container_by_its_parts() {
+    let project = small();
+    let said = |file: &str| {
+        let text = project.run(&["inspect", file]).expect(0).stdout;
+        let lines: Vec<&str> = text
+            .lines()
+            .take_while(|l| !l.starts_with("dialect"))
+            .collect();
+        lines.join("\n")
+    };
+    insta::assert_snapshot!(said("w.csv.snappy"), @"
+    w.csv.snappy: CSV, 56 bytes
+    compression  snappy_hadoop, 46 bytes of text, ratio 0.82
+    framing      1 block, the largest of 46 bytes, 1 chunk, 0 empty blocks; no checksums in this format
+    ");
+    insta::assert_snapshot!(said("w.csv.zst"), @"
+    w.csv.zst: CSV, 59 bytes
+    compression  zstd, 46 bytes of text, ratio 0.78
+    framing      1 frame, 1 with a checksum, window of 2,097,152 bytes
+    ");
+    // What the bytes are, whatever the name says.
+    let framed = std::fs::read(project.path("w.csv.sz")).unwrap();
+    project.write("lies.csv.snappy", framed);
+    insta::assert_snapshot!(said("lies.csv.snappy"), @"
+    lies.csv.snappy: CSV, 64 bytes
+    compression  snappy_framed, 46 bytes of text, ratio 0.72
+    name         says .snappy, and the bytes are the Snappy framing format
+    framing      1 stream, 1 chunk, the largest of 46 bytes, all checksums agree
+    ");
+    let parquet = std::fs::read(project.path("t.parquet")).unwrap();
+    project.write("lies.csv", parquet);
+    let parquet = project.run(&["inspect", "lies.csv"]).expect(0).stdout;
+    assert!(
+        parquet.contains("\nname         says .csv, and the bytes are a Parquet file\n"),
+        "{parquet}"
+    );
+    project.write("lies.parquet", "a,b\n1,2\n");
+    insta::assert_snapshot!(said("lies.parquet"), @"
+    lies.parquet: CSV, 8 bytes
+    name         says .parquet, and the bytes are plain text
+    ");
 }
 
 #[test]
@@ -100,7 +150,7 @@ fn what_programs_get() {
         .run(&["inspect", "in.csv", "--output", "json", "--rows", "1"])
         .expect(0)
         .json();
-    insta::assert_snapshot!(answer.to_string(), @r#"{"format":"csv","compression":"none","bytes":50,"text_bytes":50,"dialect":{"delimiter":";","quote":"\"","escape":null,"comment":null,"header":true},"confidence":0.8,"schema":[{"name":"id","type":"int64","nullable":false},{"name":"name","type":"string","nullable":true},{"name":"score","type":"float64","nullable":true,"null_tokens":["NA","N/A","NULL","null","NaN","nan","\\N"]}],"rows":4,"bad_rows":{"ragged":1},"first_bad_row":"in.csv:5: record 4 (byte 46): expected 3 fields, found 2 fields","first_rows":[["1","Ada","0.5"]],"framing":null}"#);
+    insta::assert_snapshot!(answer.to_string(), @r#"{"format":"csv","compression":"none","name_says":null,"bytes":50,"text_bytes":50,"dialect":{"delimiter":";","quote":"\"","escape":null,"comment":null,"header":true},"confidence":0.8,"schema":[{"name":"id","type":"int64","nullable":false},{"name":"name","type":"string","nullable":true},{"name":"score","type":"float64","nullable":true,"null_tokens":["NA","N/A","NULL","null","NaN","nan","\\N"]}],"rows":4,"bad_rows":{"ragged":1},"first_bad_row":"in.csv:5: record 4 (byte 46): expected 3 fields, found 2 fields","first_rows":[["1","Ada","0.5"]],"framing":null}"#);
     let parquet = project
         .run(&["inspect", "t.parquet", "--output", "json", "--rows", "0"])
         .expect(0)

@@ -19,4 +19,7 @@ mod refusals;
 mod resume;
 mod runs;
 mod scoring;
+#[path = "../../../cloud/tests/it/conformance/seaweed.rs"]
+mod seaweed;
+mod second_store;
 mod variants;

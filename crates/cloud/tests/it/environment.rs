@@ -103,7 +103,13 @@ async fn local_is_local_whatever_the_environment_says() {
 #[tokio::test]
 async fn each_service_may_have_its_endpoint() {
     if role().is_some() {
-        return use_both(&Cloud::connect(CloudConfig::default()).await.unwrap()).await;
+        let cloud = Cloud::connect(CloudConfig::default()).await.unwrap();
+        let place = cloud.s3_endpoint().unwrap();
+        assert!(
+            place.starts_with("http://localhost:") && !cloud.is_aws(),
+            "{place}"
+        );
+        return use_both(&cloud).await;
     }
     let (s3, sagemaker) = (answering().await, answering().await);
     // By the name localhost: a bucket in the host name would lead nowhere.
@@ -158,13 +164,9 @@ async fn without_a_region_or_credentials_it_says_so() {
             region: Some("eu-west-1".into()),
             ..CloudConfig::default()
         };
-        let error = Cloud::connect(config)
-            .await
-            .unwrap()
-            .store()
-            .head(&uri("s3://bkt/k"))
-            .await
-            .unwrap_err();
+        let cloud = Cloud::connect(config).await.unwrap();
+        assert!(cloud.is_aws() && cloud.s3_endpoint().is_none());
+        let error = cloud.store().head(&uri("s3://bkt/k")).await.unwrap_err();
         assert_eq!(
             (error.kind, error.attempts),
             (CloudErrorKind::Credentials, 0),

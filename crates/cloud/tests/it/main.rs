@@ -1,10 +1,12 @@
 //! The whole crate against a server that speaks the wire and misbehaves as scripted.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod conformance;
 mod downloads;
 mod environment;
 mod jobs;
 mod listings;
+mod probing;
 mod secrets;
 mod uploads;
 mod wire;

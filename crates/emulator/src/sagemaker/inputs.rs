@@ -5,12 +5,10 @@ use tokio::io::AsyncReadExt as _;
 
 use super::request::TransformJobRequest;
 use crate::config::OutputLayout;
-use crate::store::{ObjectStore, StoreError};
+use crate::job_objects::{JobObjects, ObjectsError};
 
 /// A manifest is held in memory.
 const MAX_MANIFEST_BYTES: u64 = 64 << 20;
-/// Keys of one page of a listing.
-const PAGE: usize = 1000;
 
 /// `s3://bucket/key`; the key may be empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +46,7 @@ pub(crate) struct InputObject {
 
 /// Lists the inputs, by key. The error is a FailureReason.
 pub(crate) async fn list(
-    store: &ObjectStore,
+    store: &JobObjects,
     request: &TransformJobRequest,
     layout: OutputLayout,
 ) -> Result<Vec<InputObject>, String> {
@@ -70,7 +68,7 @@ pub(crate) async fn list(
         .ok_or("ClientError: the output path is no S3 URI")?;
     let mut found = match source.s3_data_type.as_deref() {
         Some("ManifestFile") => manifest(store, &place).await?,
-        _ => prefix(store, &place)?,
+        _ => prefix(store, &place).await?,
     };
     found.sort_by(|a, b| a.0.key.cmp(&b.0.key));
     if found.is_empty() {
@@ -89,45 +87,35 @@ pub(crate) async fn list(
 
 /// All keys that start with the prefix, which is a literal start and no folder. With each the part
 /// of the key after the prefix's last slash.
-fn prefix(store: &ObjectStore, place: &Place) -> Result<Vec<(Place, String)>, String> {
+async fn prefix(store: &JobObjects, place: &Place) -> Result<Vec<(Place, String)>, String> {
     let folder = place.key.rfind('/').map_or(0, |at| at + 1);
-    let mut found = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = match store.list(&place.bucket, &place.key, after.as_deref(), PAGE) {
-            Ok(page) => page,
-            // A bucket that is not there has no objects: one message for both.
-            Err(StoreError::NoSuchBucket { .. }) => return Ok(found),
-            Err(error) => return Err(format!("InternalServerError: {error}")),
-        };
-        let Some(last) = page.last() else {
-            return Ok(found);
-        };
-        after = Some(last.key.clone());
-        for object in &page {
-            // "Folders" made by consoles are empty objects whose key ends in a slash.
-            if !object.key.ends_with('/') {
-                let source = Place {
-                    bucket: place.bucket.clone(),
-                    key: object.key.clone(),
-                };
-                found.push((source, object.key[folder..].to_owned()));
-            }
-        }
-    }
+    let keys = match store.keys(&place.bucket, &place.key).await {
+        Ok(keys) => keys,
+        // A bucket that is not there has no objects: one message for both.
+        Err(ObjectsError::NoSuchBucket(_)) => Vec::new(),
+        Err(error) => return Err(format!("InternalServerError: {error}")),
+    };
+    // "Folders" made by consoles are empty objects whose key ends in a slash.
+    let files = keys.into_iter().filter(|key| !key.ends_with('/'));
+    let found = files.map(|key| {
+        let relative = key[folder..].to_owned();
+        let bucket = place.bucket.clone();
+        (Place { bucket, key }, relative)
+    });
+    Ok(found.collect())
 }
 
 /// `[{"prefix": "s3://b/p/"}, "relative", …]`: prefix and entry are simply put together.
-async fn manifest(store: &ObjectStore, place: &Place) -> Result<Vec<(Place, String)>, String> {
+async fn manifest(store: &JobObjects, place: &Place) -> Result<Vec<(Place, String)>, String> {
     let bad = |why: &str| format!("ClientError: the manifest s3://{place} cannot be used: {why}");
-    let (info, mut file) = store
-        .get(&place.bucket, &place.key)
+    let (size, mut file) = store
+        .open(&place.bucket, &place.key)
         .await
         .map_err(|e| bad(&e.to_string()))?;
-    if info.size > MAX_MANIFEST_BYTES {
+    if size > MAX_MANIFEST_BYTES {
         return Err(bad(&format!(
             "{} bytes, expected at most {MAX_MANIFEST_BYTES}",
-            info.size
+            size
         )));
     }
     let mut bytes = Vec::new();

@@ -17,8 +17,8 @@ use super::settings::Settings;
 use super::transform::{Fault, Transformed, Worker};
 use super::{now_millis, now_seconds};
 use crate::containers::{Container, ContainerError, ContainerSpec, Image};
+use crate::job_objects::JobObjects;
 use crate::state::AppState;
-use crate::store::PutRequest;
 
 /// `FailureReason` is cut at this length (API model).
 const MAX_REASON: usize = 1024;
@@ -95,7 +95,8 @@ async fn transform_all(
     scratch: &Path,
 ) -> Result<InstanceEnd, String> {
     let behaviour = state.config.behaviour;
-    let inputs = inputs::list(&state.store, &record.request, behaviour.output_layout).await?;
+    let objects = JobObjects::of(state);
+    let inputs = inputs::list(&objects, &record.request, behaviour.output_layout).await?;
     tokio::fs::create_dir_all(scratch).await.map_err(internal)?;
     let model_data = fetch_model(state, record, scratch).await?;
     let _ = state
@@ -180,7 +181,7 @@ async fn run_instance(
     let settings = Settings::resolve(&record.request, &proposed, state.config.behaviour);
     data_log.driver(&settings.describe());
     let worker = Worker {
-        store: state.store.clone(),
+        objects: JobObjects::of(state),
         container,
         permits: Arc::new(Semaphore::new(settings.concurrency)),
         settings,
@@ -292,7 +293,7 @@ async fn fetch_model(
     };
     let missing = |why: String| format!("ClientError: Could not find model data at {url}: {why}");
     let place = Place::parse(url).ok_or_else(|| missing("not an S3 URI".to_owned()))?;
-    let opened = state.store.get(&place.bucket, &place.key).await;
+    let opened = JobObjects::of(state).open(&place.bucket, &place.key).await;
     let (_, mut file) = opened.map_err(|e| missing(e.to_string()))?;
     let path = scratch.join("model.tar.gz");
     let mut copy = tokio::fs::File::create(&path).await.map_err(internal)?;
@@ -304,13 +305,9 @@ async fn fetch_model(
 }
 
 async fn store_output(state: &AppState, output: &Place, path: &Path) -> Result<(), String> {
-    let file = tokio::fs::File::open(path).await.map_err(internal)?;
-    let put = state
-        .store
-        .put(&output.bucket, &output.key, file, PutRequest::default())
-        .await;
-    put.map(drop)
-        .map_err(|e| format!("ClientError: cannot write s3://{output}: {e}"))
+    let objects = JobObjects::of(state);
+    let put = objects.put(&output.bucket, &output.key, path).await;
+    put.map_err(|e| format!("ClientError: cannot write s3://{output}: {e}"))
 }
 
 fn internal(error: impl std::fmt::Display) -> String {

@@ -26,14 +26,14 @@ use super::settings::{Settings, Split};
 use super::split::{self, Cut, SplitError};
 use crate::config::EmptyObjects;
 use crate::containers::{Container, FileBody, InvokeError, Payload};
-use crate::store::ObjectStore;
+use crate::job_objects::JobObjects;
 
 /// Before the second try of an invocation; doubled for each further.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// An instance that is ready.
 pub(crate) struct Worker {
-    pub(crate) store: ObjectStore,
+    pub(crate) objects: JobObjects,
     pub(crate) container: Container,
     pub(crate) settings: Settings,
     pub(crate) processing: Option<Processing>,
@@ -122,9 +122,9 @@ impl Worker {
         path: &Path,
     ) -> Result<Transformed, FileFailure> {
         let source = &input.source;
-        let opened = self.store.get(&source.bucket, &source.key).await;
-        let (info, file) = opened.map_err(|e| FileFailure::client(format!("ClientError: {e}")))?;
-        if info.size == 0 {
+        let opened = self.objects.open(&source.bucket, &source.key).await;
+        let (size, file) = opened.map_err(|e| FileFailure::client(format!("ClientError: {e}")))?;
+        if size == 0 {
             return self.empty(path).await;
         }
         let file = file.into_std().await;

@@ -52,9 +52,15 @@ fn typing(columns: &Columns) -> Typing {
     match columns {
         Columns::Infer => Typing::Infer,
         Columns::Text => Typing::Text,
-        Columns::Contract(columns) => Typing::Contract(Schema {
-            columns: columns.iter().map(contract_column).collect(),
-        }),
+        Columns::Contract(columns) => Typing::Contract(contract_schema(columns)),
+    }
+}
+
+/// A contract in the words of the data crate.
+#[must_use]
+pub fn contract_schema(columns: &[ContractColumn]) -> Schema {
+    Schema {
+        columns: columns.iter().map(contract_column).collect(),
     }
 }
 

@@ -240,6 +240,34 @@ fn rows_close_shards_and_row_groups() {
 }
 
 #[test]
+fn row_groups_too_large_for_a_shard_are_halved() {
+    let names: Vec<String> = (0..60).map(|i| format!("c{i}")).collect();
+    let row = |r: u64| {
+        (0..60)
+            .map(|c| cell(0, r * 60 + c))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    let rows: Vec<String> = (0..4).map(row).collect();
+    let text = format!("{}\n{}\n", names.join(","), rows.join("\n"));
+    let select: Vec<&str> = names.iter().map(String::as_str).collect();
+    let rows_with = |max_bytes| -> Vec<u64> {
+        let folder = tempfile::tempdir().unwrap();
+        let cut = Cut {
+            max_bytes,
+            ..Cut::of(&select)
+        };
+        let (_, sealed) = shards(&[input(&text)], &cut, folder.path()).unwrap();
+        sealed.iter().map(|s| s.rows).collect()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (_, whole) = shards(&[input(&text)], &Cut::of(&select), folder.path()).unwrap();
+    let bytes = whole[0].bytes;
+    assert_eq!(rows_with(bytes + 100), [4]);
+    assert_eq!(rows_with(bytes - 1), [2, 2]);
+}
+
+#[test]
 fn newlines_in_cells_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let (totals, sealed) = shards(
