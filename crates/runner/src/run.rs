@@ -168,7 +168,8 @@ async fn carry_out(
     session.emit(&Event::RunStarted {
         run_id: session.run_id.clone(),
         run_key: session.run_key.clone(),
-        attempt: result.attempt,
+        // One that only looks at a job is not counted.
+        attempt: session.state(|s| s.attempt),
     });
     pipeline::run(session, request, result).await
 }
