@@ -79,6 +79,8 @@ pub(crate) enum LogFormat {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Begin here: write a pipeline with data and model that runs at once on this machine.
+    Init(InitArgs),
     /// Run a pipeline; one with the same key goes on, or its stored result is printed again.
     Run(RunArgs),
     /// Check pipeline files offline: every mistake at once, with line and column.
@@ -95,8 +97,6 @@ pub(crate) enum Command {
     Cancel(CancelArgs),
     /// List the runs of the work folder, the newest first.
     Runs(RunsArgs),
-    /// Write a pipeline with data that runs at once on this machine, to start from.
-    Init(InitArgs),
     /// Convert files in one command, without a pipeline.
     Convert(Box<ConvertArgs>),
     /// Show what a file is: dialect, columns, rows, sizes, first rows.

@@ -27,7 +27,7 @@ pub struct RunError {
     /// The mistakes of a pipeline file, each with its place; empty otherwise.
     pub problems: Vec<gristmill_plan::Problem>,
     /// Under `--no-wait`: nothing is wrong, this job is under way.
-    pub waits_for: Option<JobSeen>,
+    pub waits_for: Option<Box<JobSeen>>,
 }
 
 /// A transform job as it was when it was last looked at.
@@ -59,7 +59,7 @@ impl RunError {
             "call again: with --no-wait it looks once more and goes on when the job has ended, \
              without it waits for that",
         );
-        error.waits_for = Some(job);
+        error.waits_for = Some(Box::new(job));
         error
     }
 

@@ -168,7 +168,8 @@ async fn carry_out(
     session.emit(&Event::RunStarted {
         run_id: session.run_id.clone(),
         run_key: session.run_key.clone(),
-        attempt: result.attempt,
+        // One that only looks at a job is not counted.
+        attempt: session.state(|s| s.attempt),
     });
     pipeline::run(session, request, result).await
 }
@@ -226,7 +227,8 @@ async fn note_end(session: &Session, error: &RunError) {
             message: error.message.clone(),
         },
     };
-    let known = error.waits_for.is_some() && session.state(|s| s.waiting == error.waits_for);
+    let known = error.waits_for.is_some()
+        && session.state(|s| s.waiting.as_ref() == error.waits_for.as_deref());
     if session.state(|s| s.finished.is_some()) || (known && session.only_looked()) {
         return;
     }

@@ -1,7 +1,9 @@
 //! All runs of a work folder: the `runs` verb.
 
+use std::cmp::Reverse;
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::error::RunError;
@@ -55,9 +57,19 @@ pub fn runs(work_dir: &Path) -> Result<Vec<RunSummary>, RunError> {
             Err(e) => found.push(damaged(run_id, &e)),
         }
     }
-    // Ids begin with the clock, so they order those that cannot be read as well.
-    found.sort_by(|a, b| b.run_id.cmp(&a.run_id));
+    found.sort_by_cached_key(|run| Reverse(age_order(run)));
     Ok(found)
+}
+
+/// Ids begin with the clock to the second, which orders runs that cannot be read as well; within a
+/// second the whole clock decides.
+fn age_order(run: &RunSummary) -> (String, Option<Timestamp>, String) {
+    let second = run.run_id.split('-').next().unwrap_or_default();
+    (
+        second.to_owned(),
+        run.started.parse().ok(),
+        run.run_id.clone(),
+    )
 }
 
 fn summary(run_id: String, seen: Look) -> RunSummary {

@@ -10,7 +10,7 @@ pub(crate) fn status(args: &StatusArgs, printer: &Printer) -> Result<ExitCode, R
     let result = gristmill_runner::status(&args.work.work_dir, &args.run)?;
     let exit = ExitCode::from_number(result.exit).unwrap_or(ExitCode::Failure);
     let mut text = summary(&result);
-    if let Some(error) = &result.error {
+    if let Some(error) = result.error.as_ref().filter(|_| result.status != "waiting") {
         text.push_str(&format!(
             "  ended with  {} (exit code {})\n",
             error.message, result.exit

@@ -132,15 +132,15 @@ fn parameters_that_are_wrong_missing_or_unknown_are_usage_errors() {
     );
     assert_snapshot!(lab.refusal(lab.run(&[]), 2), @r"
     parameter `day` is required: give it with `-p day=<a date (YYYY-MM-DD)>`
-    help: parameters are declared under `params:` in the pipeline and given with -p name=value
+    help: parameters are declared under `params:` in the pipeline and given with -p name=value or in a --params-file
     ");
     assert_snapshot!(lab.refusal(lab.run(&["-p", "day=yesterday"]), 2), @r"
     parameter `day`: expected a date (YYYY-MM-DD), found `yesterday`
-    help: parameters are declared under `params:` in the pipeline and given with -p name=value
+    help: parameters are declared under `params:` in the pipeline and given with -p name=value or in a --params-file
     ");
     assert_snapshot!(lab.refusal(lab.run(&["-p", "day=2026-01-01", "-p", "dya=2026-01-01"]), 2), @r"
     parameter `dya` is not declared by this pipeline; did you mean `day`?
-    help: parameters are declared under `params:` in the pipeline and given with -p name=value
+    help: parameters are declared under `params:` in the pipeline and given with -p name=value or in a --params-file
     ");
     assert_snapshot!(lab.refusal(lab.run(&["-p", "day=2026-01-01", "-p", "day=2026-01-02"]), 2), @r#"parameter "day" is given twice"#);
 }
