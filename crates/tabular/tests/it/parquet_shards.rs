@@ -263,7 +263,8 @@ fn row_groups_too_large_for_a_shard_are_halved() {
     let folder = tempfile::tempdir().unwrap();
     let (_, whole) = shards(&[input(&text)], &Cut::of(&select), folder.path()).unwrap();
     let bytes = whole[0].bytes;
-    assert_eq!(rows_with(bytes + 100), [4]);
+    // Offsets near the start of a file are shorter than the bound takes them to be.
+    assert_eq!(rows_with(bytes + 1_000), [4]);
     assert_eq!(rows_with(bytes - 1), [2, 2]);
 }
 
