@@ -101,13 +101,21 @@ mod tests {
             run_id: "r".into(),
             run_key: "k".into(),
             rows: 0,
-            files: ["part-00000.parquet", "../up", "a/b", ".."]
-                .map(part)
-                .to_vec(),
+            files: [
+                "part-00000.parquet",
+                "train/part-00000.csv",
+                "../up",
+                "a/../b",
+                "a/b/c",
+                "a//b",
+                "..",
+            ]
+            .map(part)
+            .to_vec(),
         };
         let bytes = manifest.to_bytes().unwrap_or_default();
         let names: Vec<String> = listed_files(&bytes).into_iter().collect();
-        assert_eq!(names, ["part-00000.parquet"]);
+        assert_eq!(names, ["part-00000.parquet", "train/part-00000.csv"]);
         assert!(listed_files(b"not json").is_empty());
     }
 }

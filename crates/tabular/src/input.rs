@@ -135,6 +135,7 @@ impl Input {
         folder: &Path,
     ) -> Result<Self, TabularError> {
         let (format, mut text) = match format {
+            Some(Format::PARQUET) => (Format::PARQUET, reader),
             Some(format) => (format, decompress(format.compression, reader)),
             None => sniffed(reader).map_err(TabularError::io("read", name))?,
         };
@@ -211,7 +212,12 @@ fn sniff_stream(reader: Box<dyn Read + Send>, named: Compression) -> io::Result<
 pub(crate) fn sniffed(reader: Box<dyn Read + Send>) -> io::Result<(Format, Box<dyn Read + Send>)> {
     let (first, stored) = peek(reader)?;
     let compression = Compression::sniff(&first).unwrap_or_default();
-    let (layout, text) = layout_of(decompress(compression, stored))?;
+    let text = match compression {
+        // Parquet is no text, which is looked for below.
+        Compression::None => stored,
+        wrapped => decompress(wrapped, stored),
+    };
+    let (layout, text) = layout_of(text)?;
     Ok((Format::text(layout, compression), text))
 }
 

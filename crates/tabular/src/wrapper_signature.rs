@@ -5,6 +5,7 @@ use std::io::{self, Cursor, Read};
 use thiserror::Error;
 
 use crate::compression::Compression;
+use crate::format::Layout;
 use crate::snappy_framing::STREAM_IDENTIFIER;
 use crate::snappy_hadoop::{begins_like_hadoop, begins_like_raw_block};
 
@@ -16,8 +17,6 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const ZSTD_SKIPPABLE_MAGIC: [u8; 3] = [0x2a, 0x4d, 0x18];
 /// First bytes of what snappy-java's `SnappyOutputStream` writes (`SnappyCodec.MAGIC_HEADER`).
 const SNAPPY_JAVA_MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
-/// First bytes of a Parquet file (parquet-format, "File Format").
-const PARQUET_MAGIC: &[u8] = b"PAR1";
 /// Enough to tell all of them apart.
 pub(crate) const FIRST_BYTES: usize = 64;
 
@@ -43,7 +42,7 @@ impl Signature {
             Some(Signature::Wrapper(wrapper))
         } else if first.starts_with(&SNAPPY_JAVA_MAGIC) {
             Some(Signature::SnappyJava)
-        } else if first.starts_with(PARQUET_MAGIC) {
+        } else if Layout::sniff(first) == Layout::Parquet {
             Some(Signature::Parquet)
         } else if is_text(first) {
             Some(Signature::Text)
@@ -143,7 +142,10 @@ pub(crate) fn misfit(expected: Compression, first: &[u8]) -> Option<Option<Signa
     let found = Signature::of(first);
     let fits = match expected {
         // Only what certainly is something else.
-        Compression::None => !matches!(found, Some(Signature::Wrapper(_) | Signature::SnappyJava)),
+        Compression::None => !matches!(
+            found,
+            Some(Signature::Wrapper(_) | Signature::SnappyJava | Signature::Parquet)
+        ),
         Compression::Gzip => agree(first, &GZIP_MAGIC),
         Compression::SnappyFramed => agree(first, &STREAM_IDENTIFIER),
         Compression::Zstd => agree(first, &ZSTD_MAGIC) || is_skippable(first),

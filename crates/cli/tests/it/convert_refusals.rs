@@ -14,7 +14,10 @@ fn what_is_no_utf_8_text_is_refused() {
     project.write("wide.csv", b"\xff\xfea\0,\0b\0\n\0");
     project.write("latin.csv", b"name,v\ncaf\xe9,1\n");
     let refused = |file: &str| said(&project.run(&["convert", file, "x.parquet"]));
-    insta::assert_snapshot!(refused("disguised.csv"), @"error: disguised.csv: Parquet can be written and inspected, and not read by `convert` in this version");
+    insta::assert_snapshot!(refused("disguised.csv"), @r#"
+    error: cannot read disguised.csv: expected plain text, found a Parquet file
+      help: give its name the extension .parquet
+    "#);
     insta::assert_snapshot!(refused("wide.csv"), @"error: wide.csv:1: header: the name of column 1 is not UTF-8: convert the file to UTF-8 first");
     insta::assert_snapshot!(refused("latin.csv"), @r#"
     error: bad row: latin.csv:2: record 1 (byte 7): expected UTF-8, found byte 0xe9 after "caf"
@@ -64,7 +67,7 @@ fn what_is_refused_has_its_code_and_leaves_nothing() {
     insta::assert_snapshot!(refused(&["twice.csv", "x.csv"], 65), @r#"error: twice.csv:1: header: columns 1 and 2 are both named "a": rename one of them"#);
     insta::assert_snapshot!(refused(&["in.csv", "x.xlsx"], 2), @r"
     error: x.xlsx: the name does not tell the format to write
-      help: give --to csv, csv.gz, csv.sz, csv.snappy, csv.zst or parquet
+      help: give --to: csv, csv.gz, csv.sz, csv.snappy, csv.zst, jsonl, jsonl.gz, jsonl.sz, jsonl.snappy, jsonl.zst, parquet
     ");
     insta::assert_snapshot!(refused(&["some.parquet", "x.csv"], 2), @"error: some.parquet: Parquet can be written and inspected, and not read by `convert` in this version");
     insta::assert_snapshot!(refused(&["in.csv", "nowhere/x.csv"], 1), @r"

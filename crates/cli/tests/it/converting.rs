@@ -218,7 +218,7 @@ fn standard_input_and_output() {
     let done = project.run(&["convert", "in.csv", "-"]).expect(2);
     insta::assert_snapshot!(said(&done), @r"
     error: -: the name does not tell the format to write
-      help: give --to csv, csv.gz, csv.sz or parquet
+      help: give --to: csv, csv.gz, csv.sz, csv.snappy, csv.zst, jsonl, jsonl.gz, jsonl.sz, jsonl.snappy, jsonl.zst, parquet
     ");
     let done = project
         .run(&["convert", "in.csv", "-", "--to", "csv", "--output", "json"])
@@ -547,7 +547,7 @@ fn types_are_found_given_or_left_out() {
     let csv = project
         .run(&["convert", "in.csv", "no.csv", "--type", "n=int64"])
         .expect(2);
-    insta::assert_snapshot!(said(&csv), @"error: --type gives a column of Parquet its type; CSV has none");
+    insta::assert_snapshot!(said(&csv), @"error: --type gives a column of Parquet or JSON its type; CSV has none");
 }
 
 #[test]
@@ -705,7 +705,7 @@ fn answers_for_programs() {
     assert_eq!(stored, answer);
     assert!(answer["seconds"].as_f64().unwrap() >= 0.0);
     answer["seconds"] = 0.into();
-    insta::assert_snapshot!(answer.to_string(), @r#"{"status":"succeeded","exit":0,"rows":{"source":3,"quarantined":0,"written":3},"quarantine":{},"output":{"uri":null,"path":"o.parquet","files":["o.parquet"],"rows":3},"schema":[{"name":"id","type":"int64","nullable":false},{"name":"name","type":"string","nullable":true},{"name":"at","type":"timestamp_utc","nullable":true}],"seconds":0,"error":null}"#);
+    insta::assert_snapshot!(answer.to_string(), @r#"{"status":"succeeded","exit":0,"rows":{"source":3,"quarantined":0,"unlabelled":0,"written":3},"split":null,"quarantine":{},"output":{"uri":null,"path":"o.parquet","files":["o.parquet"],"rows":3},"schema":[{"name":"id","type":"int64","nullable":false},{"name":"name","type":"string","nullable":true},{"name":"at","type":"timestamp_utc","nullable":true}],"seconds":0,"error":null}"#);
     let failed = project
         .run(&[&["convert", "absent.csv", "p.parquet"], &json[..]].concat())
         .expect(66);

@@ -519,15 +519,12 @@ fn inspection_tells_dialect_types_and_bad_rows() {
     let Inspection::Csv(found) = inspect(&path, &InspectOptions::default(), &()).unwrap() else {
         panic!("not CSV")
     };
+    let (dialect, confidence) = (found.dialect.unwrap(), found.confidence.unwrap());
     assert_eq!(
-        (found.dialect.delimiter, found.dialect.header, found.rows),
+        (dialect.delimiter, dialect.header, found.rows),
         (b';', true, 5)
     );
-    assert!(
-        found.confidence > 0.8 && found.confidence < 1.0,
-        "{}",
-        found.confidence
-    );
+    assert!(confidence > 0.8 && confidence < 1.0, "{confidence}");
     assert_eq!(
         found
             .schema

@@ -331,7 +331,7 @@ fn what_is_not_written_is_refused() {
             .unwrap_err()
             .to_string()
     };
-    insta::assert_snapshot!(refused(Cut::of(&["a", "b", "a"])), @r#"select: column "a" is there twice, which a Parquet shard cannot hold"#);
+    insta::assert_snapshot!(refused(Cut::of(&["a", "b", "a"])), @r#"select: column "a" is there twice, which a parquet shard cannot hold"#);
     let no_rows = Cut {
         row_group_rows: 0,
         ..Cut::of(&["a"])
