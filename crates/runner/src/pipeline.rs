@@ -16,7 +16,7 @@ use crate::folder::write_json;
 use crate::intake;
 use crate::inventory::{self, InputFile, blocking};
 use crate::model::{self, KnownModel};
-use crate::result::{Output, RowCounts, RunResult};
+use crate::result::{Output, RowCounts, RunResult, rows_by_folder};
 use crate::run::RunRequest;
 use crate::sample;
 use crate::session::Session;
@@ -425,6 +425,7 @@ async fn finish(
     result.output = Some(Output {
         uri: target.to_string(),
         path: path.map(|p| p.display().to_string()),
+        split: rows_by_folder(&parts),
         files: parts.into_iter().map(|p| p.name).collect(),
         rows: rows.published,
     });
