@@ -435,7 +435,7 @@ async fn finish(
     result.jobs = session.state(RunState::job_records);
     result.succeed();
     session.record(&Entry::Finished {
-        result: result.clone(),
+        result: Box::new(result.clone()),
     })?;
     session.mirror().await?;
     clean(session).await;
