@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gristmill_runner::LocalMap;
-use gristmill_tabular::Format;
+use gristmill_tabular::{Format, TextEncoding};
 
 /// Batch data preparation and SageMaker transform jobs, every row accounted for.
 #[derive(Debug, Parser)]
@@ -327,6 +327,10 @@ pub(crate) struct CsvArgs {
     /// Starts a comment line.
     #[arg(long, value_name = "CHAR", value_parser = ascii_character)]
     pub(crate) comment: Option<u8>,
+    /// How the text's bytes stand for characters: utf-8, utf-16, windows-1252, cp932, euc-jp, gb18030,
+    /// …; by default UTF-16 with a byte order mark, else UTF-8.
+    #[arg(long, value_name = "NAME", env = "GRISTMILL_ENCODING", value_parser = encoding)]
+    pub(crate) encoding: Option<TextEncoding>,
     /// Whether the first record holds the names.
     #[arg(long, value_enum, default_value_t = Header::Yes, env = "GRISTMILL_HEADER")]
     pub(crate) header: Header,
@@ -620,6 +624,10 @@ pub(crate) struct ContainerArgs {
     /// What it runs.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,
+}
+
+fn encoding(text: &str) -> Result<TextEncoding, String> {
+    gristmill_plan::parse_encoding(text)?.parse()
 }
 
 /// Every format's name, as a parser that lists them in the help.

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::checks::{constant_type, prediction_index};
+use crate::encodings::parse_encoding;
 use crate::limits::{
     DEFAULT_PARQUET_PAYLOAD_IN_MB, DEFAULT_PAYLOAD_IN_MB, DEFAULT_ROW_GROUP_ROWS,
     DEFAULT_SHARD_BYTES, Limits, REQUEST_ROW_GROUP_ROWS,
@@ -211,6 +212,10 @@ fn source(read: &Reader<'_>, mut value: Value, base: &Path) -> Result<Source, Pr
         null_tokens: read.section("source.null_tokens", value["null_tokens"].take())?,
         max_record,
         format: read.optional("source.format", section(&mut value, "format"))?,
+        encoding: value["encoding"]
+            .take()
+            .as_str()
+            .and_then(|text| parse_encoding(text).ok()),
         on_new_column: read.section("source.on_new_column", value["on_new_column"].take())?,
         ready: read.optional("source.ready", section(&mut value, "ready"))?,
         dialect: read.section::<DialectHints>("source", value)?,

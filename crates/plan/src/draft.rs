@@ -55,6 +55,7 @@ fn source(spec: &Spec, inventory: &Inventory, sample: &Sample) -> SourcePlan {
         on_empty: source.on_empty,
         limit_rows: inventory.limit_rows,
         format: source.format,
+        encoding: source.encoding.clone(),
         on_new_column: source.on_new_column,
         ready: source.ready.clone(),
     }

@@ -56,8 +56,8 @@ pub struct Difference {
     pub lines: Vec<String>,
 }
 
-/// What the `source` stage's rows depend on: inputs, their format if it is given, dialect, typing, null tokens, whether bad
-/// rows fail or are set aside, and the row limit.
+/// What the `source` stage's rows depend on: inputs, their format and encoding if they are given,
+/// dialect, typing, null tokens, whether bad rows fail or are set aside, and the row limit.
 pub fn source(plan: &Plan) -> Fingerprint {
     let source = &plan.source;
     let inputs: Vec<Value> = source.inputs.iter().map(input).collect();
@@ -76,6 +76,9 @@ pub fn source(plan: &Plan) -> Fingerprint {
     });
     if let Some(format) = source.format {
         document["format"] = json!(format);
+    }
+    if let Some(encoding) = &source.encoding {
+        document["encoding"] = json!(encoding);
     }
     Fingerprint::new("source", None, document)
 }

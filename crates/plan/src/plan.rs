@@ -113,6 +113,9 @@ pub struct SourcePlan {
     pub format: Option<SourceFormat>,
     /// As in the spec.
     #[serde(default)]
+    pub encoding: Option<String>,
+    /// As in the spec.
+    #[serde(default)]
     pub on_new_column: OnNewColumn,
     /// As in the spec.
     #[serde(default)]

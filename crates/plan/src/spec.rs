@@ -163,6 +163,9 @@ pub struct Source {
     pub max_record: u64,
     /// What the inputs are; `None`: by each name, then by the first bytes.
     pub format: Option<SourceFormat>,
+    /// The Encoding Standard's name of the text's encoding; `None`: UTF-16 with a byte order mark,
+    /// else UTF-8.
+    pub encoding: Option<String>,
     /// What happens when the input has columns that the contract does not name.
     pub on_new_column: OnNewColumn,
     /// What shows that the inputs are complete; `None`: they are taken as they are.

@@ -3,8 +3,8 @@
 
 use crate::limits;
 use crate::text_rules::{
-    anything, env_name, file_name, http_url, image, local_path, location, media_type, not_empty,
-    not_stdin, role_arn, s3,
+    anything, encoding, env_name, file_name, http_url, image, local_path, location, media_type,
+    not_empty, not_stdin, role_arn, s3,
 };
 
 /// One key of a mapping.
@@ -253,6 +253,7 @@ static TYPING: Kind = Kind::Enum(&[word("infer"), word("text")]);
 static CONTRACT_FILE: Kind = rule(local_path);
 static SOURCE_COLUMNS: Kind = Kind::AnyOf(&[&TYPING, &CONTRACT_FILE, &CONTRACT]);
 static SOURCE_FORMAT: Kind = Kind::Enum(&[word("csv"), word("jsonl"), word("parquet")]);
+static ENCODING: Kind = rule(encoding);
 static ON_NEW_COLUMN: Kind = Kind::Enum(&[word("ignore"), word("warn"), word("fail")]);
 static MARKER: Kind = rule(file_name);
 static READY: Kind = Kind::Map(&Map {
@@ -340,6 +341,12 @@ static SOURCE: Kind = Kind::Map(&Map {
             &ON_EMPTY,
             "\"fail\"",
             "When nothing matches or no data row is there: exit 66, exit 99, or exit 0.",
+        ),
+        key(
+            "encoding",
+            &ENCODING,
+            "How the text's bytes stand for characters, such as windows-1252, cp932 or utf-16; by \
+             default UTF-16 with a byte order mark, else UTF-8.",
         ),
         key(
             "delimiter",

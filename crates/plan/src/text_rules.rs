@@ -1,6 +1,7 @@
 //! What one text of a pipeline file must satisfy: the checks of the table's texts. An error is the
 //! end of a sentence.
 
+use crate::encodings::parse_encoding;
 use crate::limits;
 
 pub(crate) fn anything(_: &str) -> Result<(), String> {
@@ -38,6 +39,12 @@ pub(crate) fn not_stdin(text: &str) -> Result<(), String> {
     } else {
         location(text)
     }
+}
+
+pub(crate) fn encoding(text: &str) -> Result<(), String> {
+    parse_encoding(text)
+        .map(|_| ())
+        .map_err(|expected| format!("is no known encoding; {expected}"))
 }
 
 pub(crate) fn local_path(text: &str) -> Result<(), String> {

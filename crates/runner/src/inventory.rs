@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use gristmill_cloud::{S3Uri, Store};
-use gristmill_tabular::{Input, Layout};
+use gristmill_tabular::{Input, Layout, TextEncoding};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -230,21 +230,29 @@ pub(crate) fn hash_file(path: &Path) -> Result<String, RunError> {
     }
 }
 
+/// What is known of the inputs' bytes before they are looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Told {
+    /// How rows are laid out.
+    pub layout: Option<Layout>,
+    /// How the bytes of a text stand for characters.
+    pub encoding: Option<TextEncoding>,
+}
+
 /// Inputs that `tabular` can open, as often as it needs. An object is read only while its ETag
 /// stays what the inventory says. Objects that a reader has to seek in are copied to `scratch`.
 ///
 /// Blocks where the name of an object does not tell its format: its first bytes are read then.
 #[must_use]
-pub fn open(
-    files: &[InputFile],
-    store: Option<&Store>,
-    layout: Option<Layout>,
-    scratch: &Path,
-) -> Vec<Input> {
+pub fn open(files: &[InputFile], store: Option<&Store>, told: Told, scratch: &Path) -> Vec<Input> {
     let runtime = tokio::runtime::Handle::current();
     files
         .iter()
-        .map(|file| open_one(file, store, layout, &runtime).with_scratch(scratch))
+        .map(|file| {
+            open_one(file, store, told.layout, &runtime)
+                .with_scratch(scratch)
+                .with_encoding(told.encoding)
+        })
         .collect()
 }
 

@@ -14,7 +14,7 @@ use crate::event::Level;
 use crate::exit_code::ExitCode;
 use crate::folder::write_json;
 use crate::intake;
-use crate::inventory::{self, InputFile, blocking};
+use crate::inventory::{self, InputFile, Told, blocking};
 use crate::model::{self, KnownModel};
 use crate::result::{Output, RowCounts, RunResult, rows_by_folder};
 use crate::run::RunRequest;
@@ -55,7 +55,7 @@ pub(crate) async fn run(
             .as_ref()
             .map(gristmill_cloud::Cloud::store)
             .as_ref(),
-        layout_of(spec),
+        told(spec),
         session.folder.root(),
     );
     let Some(ready) = look(session, request, &files, inputs).await? else {
@@ -117,8 +117,18 @@ fn no_labels(session: &Session, rows: u64) -> RunError {
     .with_help("check prepare.label.column and the null tokens")
 }
 
+/// What the pipeline says of its inputs' bytes.
+pub(crate) fn told(spec: &Spec) -> Told {
+    // The plan crate has checked the name.
+    let encoding = spec.source.encoding.as_ref();
+    Told {
+        layout: layout_of(spec),
+        encoding: encoding.and_then(|name| name.parse().ok()),
+    }
+}
+
 /// What the pipeline says of its inputs' layout.
-pub(crate) fn layout_of(spec: &Spec) -> Option<Layout> {
+fn layout_of(spec: &Spec) -> Option<Layout> {
     spec.source.format.map(|format| match format {
         SourceFormat::Csv => Layout::Csv,
         SourceFormat::Jsonl => Layout::JsonLines,

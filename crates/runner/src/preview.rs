@@ -44,7 +44,7 @@ pub async fn preview(request: &RunRequest) -> Result<Plan, RunError> {
     let inputs = inventory::open(
         &files,
         store.as_ref(),
-        pipeline::layout_of(&spec),
+        pipeline::told(&spec),
         &std::env::temp_dir(),
     );
     let planned = pipeline::plan_inventory(&files, request.limit_rows);

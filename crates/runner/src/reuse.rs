@@ -80,7 +80,7 @@ async fn check_same_stages(
     let inputs = inventory::open(
         files,
         session.cloud.as_ref().map(|c| c.store()).as_ref(),
-        pipeline::layout_of(&session.spec),
+        pipeline::told(&session.spec),
         session.folder.root(),
     );
     let ready = pipeline::look(session, request, files, inputs).await?;

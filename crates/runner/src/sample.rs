@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gristmill_plan::Spec;
 use gristmill_plan::plan::Sample;
 use gristmill_tabular::{
-    Compression, Dialect, Format, Input, Layout, OnBadRow, ScanOptions, TabularError, decompress,
-    parquet_rows, scan, sniff_dialect,
+    Compression, Dialect, Format, Input, Layout, OnBadRow, ScanOptions, TabularError, parquet_rows,
+    scan, sniff_dialect,
 };
 
 use crate::error::RunError;
@@ -66,7 +66,8 @@ fn read(first: &Input) -> Result<Beginning, RunError> {
         read: Arc::clone(&stored),
     });
     let mut text = Vec::new();
-    decompress(first.compression, counted)
+    first
+        .text_of(counted)?
         .take(SAMPLE_BYTES)
         .read_to_end(&mut text)
         .map_err(failed("read"))?;

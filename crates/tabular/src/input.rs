@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::compression::{Compression, compress, decompress};
+use crate::encoding::{TextEncoding, decoded};
 use crate::error::TabularError;
 use crate::format::{Format, Layout};
 use crate::scratch::ScratchFile;
@@ -25,6 +26,9 @@ pub struct Input {
     pub layout: Layout,
     /// What has to be undone to reach the text.
     pub compression: Compression,
+    /// How the bytes of its text stand for characters; where it is not known, UTF-16 with a byte
+    /// order mark or UTF-8.
+    pub encoding: Option<TextEncoding>,
     /// Gives the bytes as stored, from the start, each time it is called.
     pub open: Opener,
     local: Local,
@@ -57,6 +61,7 @@ impl Input {
             name: name.into(),
             layout: format.layout,
             compression: format.compression,
+            encoding: None,
             open,
             local: Local {
                 file: None,
@@ -92,6 +97,13 @@ impl Input {
     #[must_use]
     pub fn with_scratch(mut self, folder: &Path) -> Self {
         self.local.folder = folder.to_path_buf();
+        self
+    }
+
+    /// The same input, its text in this encoding.
+    #[must_use]
+    pub fn with_encoding(mut self, encoding: Option<TextEncoding>) -> Self {
+        self.encoding = encoding;
         self
     }
 
@@ -187,10 +199,25 @@ impl Input {
         Ok(meta.len())
     }
 
-    /// The decompressed text from its start.
-    pub(crate) fn text(&self) -> Result<Box<dyn Read + Send>, TabularError> {
+    /// The text from its start, decompressed and decoded.
+    ///
+    /// # Errors
+    /// Those of opening it and of reading its first bytes.
+    pub fn text(&self) -> Result<Box<dyn Read + Send>, TabularError> {
         let stored = (self.open)().map_err(TabularError::io("open", &self.name))?;
-        Ok(decompress(self.compression, stored))
+        self.text_of(stored)
+    }
+
+    /// As [`Input::text`], of the bytes that `stored` gives.
+    ///
+    /// # Errors
+    /// Those of reading the first bytes.
+    pub fn text_of(
+        &self,
+        stored: Box<dyn Read + Send>,
+    ) -> Result<Box<dyn Read + Send>, TabularError> {
+        let text = decompress(self.compression, stored);
+        decoded(self.encoding, text).map_err(TabularError::io("read", &self.name))
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::bad_rows::{BadReason, OnBadRow};
 use crate::compression::Compression;
 use crate::dialect::{Dialect, DialectGuess, sniff_dialect};
+use crate::encoding::TextEncoding;
 use crate::error::TabularError;
 use crate::format::{Format, Layout};
 use crate::input::{Input, read_full};
@@ -24,6 +25,8 @@ use crate::schema::Schema;
 pub struct InspectOptions {
     /// The dialect, if it is known; else it is guessed.
     pub dialect: Option<Dialect>,
+    /// How its bytes stand for characters, if that is known.
+    pub encoding: Option<TextEncoding>,
     /// Unquoted cells that mean null in every column.
     pub null_tokens: Vec<String>,
     /// First rows to show.
@@ -37,6 +40,7 @@ impl Default for InspectOptions {
         let threads = ScanOptions::default().threads;
         Self {
             dialect: None,
+            encoding: None,
             null_tokens: Vec::new(),
             first_rows: 5,
             threads,
@@ -129,7 +133,9 @@ fn inspect_text(
         Layout::Parquet => Layout::Csv,
         text => text,
     };
-    let input = input.with_format(Format::text(layout, wrapper.compression));
+    let input = input
+        .with_format(Format::text(layout, wrapper.compression))
+        .with_encoding(options.encoding);
     let guess = match (layout, options.dialect) {
         (Layout::JsonLines, _) => None,
         (_, Some(dialect)) => Some(DialectGuess {

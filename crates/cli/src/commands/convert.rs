@@ -43,7 +43,7 @@ pub(crate) fn convert(
     }
     check_bad_rows(args, inputs)?;
     let scratch = scratch_folder(output);
-    let inputs = open_inputs(inputs, args.from, &scratch)?;
+    let inputs = open_inputs(inputs, args.from, args.csv.encoding, &scratch)?;
     let job = job(args, inputs, output, to)?;
     // Only now: a read from standard input is better ended by the signal itself.
     let cancel = Cancel::default();

@@ -4,7 +4,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use gristmill_runner::{ExitCode, RunError};
-use gristmill_tabular::{Dialect, Format, Input, Layout, TabularError, decompress, sniff_dialect};
+use gristmill_tabular::{
+    Dialect, Format, Input, Layout, TabularError, TextEncoding, sniff_dialect,
+};
 
 use crate::args::{CsvArgs, Header};
 use crate::commands::convert::{DASH, usage};
@@ -16,11 +18,12 @@ use crate::commands::convert::{DASH, usage};
 pub(crate) fn open_inputs(
     paths: &[PathBuf],
     from: Option<Format>,
+    encoding: Option<TextEncoding>,
     scratch: &Path,
 ) -> Result<Vec<Input>, RunError> {
     let mut inputs = Vec::new();
     for path in &expand(paths)? {
-        inputs.push(if path.as_os_str() == DASH {
+        let input = if path.as_os_str() == DASH {
             Input::spilled(DASH, from, Box::new(std::io::stdin()), scratch)?
         } else {
             let input = Input::file(path);
@@ -28,7 +31,8 @@ pub(crate) fn open_inputs(
                 Some(format) => input.with_format(format),
                 None => input,
             }
-        });
+        };
+        inputs.push(input.with_encoding(encoding));
     }
     Ok(inputs)
 }
@@ -67,19 +71,12 @@ pub(crate) fn head(input: Option<&Input>) -> Result<Vec<u8>, RunError> {
     let Some(input) = input.filter(|input| input.layout == Layout::Csv) else {
         return Ok(Vec::new());
     };
-    let failed = |action| {
-        move |source| TabularError::Io {
-            path: input.name.clone().into(),
-            action,
-            source,
-        }
-    };
-    let reader = (input.open)().map_err(failed("open"))?;
     let mut sample = Vec::new();
-    decompress(input.compression, reader)
+    input
+        .text()?
         .take(SAMPLE_BYTES)
         .read_to_end(&mut sample)
-        .map_err(failed("read"))?;
+        .map_err(TabularError::io("read", &input.name))?;
     Ok(sample)
 }
 
@@ -87,8 +84,11 @@ pub(crate) fn head(input: Option<&Input>) -> Result<Vec<u8>, RunError> {
 ///
 /// # Errors
 /// When it cannot be read.
-pub(crate) fn read_sample(path: &Path) -> Result<Vec<u8>, RunError> {
-    head(Some(&Input::file(path)))
+pub(crate) fn read_sample(
+    path: &Path,
+    encoding: Option<TextEncoding>,
+) -> Result<Vec<u8>, RunError> {
+    head(Some(&Input::file(path).with_encoding(encoding)))
 }
 
 /// The dialect: what was given, completed by what the data shows.

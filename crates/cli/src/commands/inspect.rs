@@ -25,10 +25,14 @@ pub(crate) fn inspect(args: &InspectArgs, printer: &Printer) -> Result<ExitCode,
         || args.csv.header != crate::args::Header::Yes;
     let options = InspectOptions {
         dialect: if given {
-            Some(dialect_of(&args.csv, &read_sample(&args.file)?))
+            Some(dialect_of(
+                &args.csv,
+                &read_sample(&args.file, args.csv.encoding)?,
+            ))
         } else {
             None
         },
+        encoding: args.csv.encoding,
         null_tokens: args.csv.null.clone(),
         first_rows: args.rows,
         threads: threads(args.csv.threads),

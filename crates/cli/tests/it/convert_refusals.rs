@@ -11,14 +11,14 @@ fn what_is_no_utf_8_text_is_refused() {
         .run(&["convert", "in.csv", "table.parquet"])
         .expect(0);
     project.write("disguised.csv", read(&project, "table.parquet"));
-    project.write("wide.csv", b"\xff\xfea\0,\0b\0\n\0");
+    project.write("wide.csv", b"a\0,\0b\xff\0\n\0");
     project.write("latin.csv", b"name,v\ncaf\xe9,1\n");
     let refused = |file: &str| said(&project.run(&["convert", file, "x.parquet"]));
     insta::assert_snapshot!(refused("disguised.csv"), @r#"
     error: cannot read disguised.csv: expected plain text, found a Parquet file
       help: give its name the extension .parquet
     "#);
-    insta::assert_snapshot!(refused("wide.csv"), @"error: wide.csv:1: header: the name of column 1 is not UTF-8: convert the file to UTF-8 first");
+    insta::assert_snapshot!(refused("wide.csv"), @"error: wide.csv:1: header: the name of column 2 is not UTF-8: convert the file to UTF-8 first");
     insta::assert_snapshot!(refused("latin.csv"), @r#"
     error: bad row: latin.csv:2: record 1 (byte 7): expected UTF-8, found byte 0xe9 after "caf"
       help: mend the row, or set bad rows aside: on_bad_row: quarantine (--on-bad-row quarantine)

@@ -27,9 +27,18 @@ fn dialect_of_text(view: &mut View<'_>) {
     let Some(format) = view.text("source.format").filter(|format| *format != "csv") else {
         return;
     };
-    for key in ["delimiter", "quote", "escape", "comment", "header"] {
+    for key in [
+        "encoding",
+        "delimiter",
+        "quote",
+        "escape",
+        "comment",
+        "header",
+    ] {
         let path = format!("source.{key}");
-        if view.written(&path) {
+        // JSON Lines are text too.
+        let has_effect = key == "encoding" && format == "jsonl";
+        if view.written(&path) && !has_effect {
             let message = format!("`{path}` is for CSV; it has no effect with `format: {format}`");
             view.problem(&path, code::CONFLICT, message, "remove one of them");
         }
