@@ -288,7 +288,7 @@ fn everything_that_can_be_written_arrives() {
             ],
             max_record: 1048576,
             format: None,
-        encoding: None,
+            encoding: None,
             on_new_column: Ignore,
             ready: None,
         },
