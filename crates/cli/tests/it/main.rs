@@ -12,6 +12,7 @@ mod inspecting;
 mod lab;
 mod no_wait;
 mod parameters;
+mod parquet_scoring;
 mod project;
 mod publishing;
 mod ready;
