@@ -325,3 +325,61 @@ fn a_store_that_fails_now_and_then_publishes_the_same() {
     assert_eq!(lab.scores(&done), sums(0..ROWS));
     assert_eq!(lab.jobs().len(), 1);
 }
+
+/// The folder of the last run.
+fn run_folder(lab: &Lab) -> std::path::PathBuf {
+    lab.ledger().unwrap().parent().unwrap().to_owned()
+}
+
+/// Names in the run's folder that begin with a dot: files before they are whole.
+fn hidden(lab: &Lab) -> Vec<String> {
+    let entries = std::fs::read_dir(run_folder(lab)).into_iter().flatten();
+    let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with('.')).collect()
+}
+
+/// A lab whose rows lie in the store as Parquet; the arguments that show them there.
+fn from_the_store() -> (Lab, [&'static str; 2]) {
+    let lab = lab(100);
+    std::fs::create_dir(lab.project.path("raw")).unwrap();
+    let convert = ["convert", "rows.csv", "raw/rows.parquet"];
+    lab.project.run(&convert).expect(0);
+    lab.edit("uri: rows.csv", "uri: s3://raw/day/rows.parquet");
+    (lab, ["--local-map", "s3://raw/day/=raw"])
+}
+
+/// Parquet of a store is copied to the run's folder, since its reader has to seek.
+#[test]
+fn the_copy_of_an_object_goes_with_the_attempt_that_made_it_or_the_next() {
+    let (lab, map) = from_the_store();
+    std::fs::remove_file(lab.project.path("go")).unwrap();
+    let mut run = lab.start(&map);
+    lab.wait_for("job_created");
+    let copies = hidden(&lab);
+    assert_eq!(copies.len(), 1, "{copies:?}");
+    let copy = std::fs::metadata(run_folder(&lab).join(&copies[0])).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&copy.permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    assert_eq!(hidden(&lab), copies);
+    lab.let_go();
+    let done = lab.run(&map).expect(0).json();
+    assert_eq!(lab.scores(&done), sums(0..ROWS));
+    assert_eq!(hidden(&lab), Vec::<String>::new());
+    assert_eq!(lab.jobs().len(), 1);
+}
+
+/// A look at an object is no reason to copy it.
+#[test]
+fn a_plan_for_parquet_in_the_store_copies_nothing() {
+    let (lab, map) = from_the_store();
+    lab.run(&map).expect(0);
+    let args = ["plan", "pipeline.yaml", "--local", "--output", "json"];
+    let args: Vec<&str> = args.into_iter().chain(map).collect();
+    let nowhere = lab.project.write("nowhere", "").join("tmp");
+    let mut command = lab.project.command(&args);
+    let planned = finish(command.env("TMPDIR", nowhere)).expect(0);
+    let plan = planned.json();
+    assert_eq!(plan["source"]["rows"], ROWS, "{plan}");
+}
