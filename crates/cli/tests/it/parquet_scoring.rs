@@ -381,5 +381,5 @@ fn a_plan_for_parquet_in_the_store_copies_nothing() {
     let mut command = lab.project.command(&args);
     let planned = finish(command.env("TMPDIR", nowhere)).expect(0);
     let plan = planned.json();
-    assert_eq!(plan["source"]["rows"], ROWS, "{plan}");
+    assert_eq!(plan["estimate"]["rows"], ROWS, "{plan}");
 }
