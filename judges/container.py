@@ -2,8 +2,11 @@
 """A model container for tests: answers /ping and /invocations as its environment tells it.
 
 ANSWER is one of
-    sum            a line a row: the sum of the row's numbers, empty cells as 0 (the default)
+    sum            a line a row: the sum of the row's numbers, empty cells as 0 (the default); of CSV,
+                   JSON Lines (objects) and Parquet, by the request's Content-Type
+    csv-only       the same of CSV, status 415 to everything else, as many containers answer
     short          the same, but one row too few
+    short-at:SUM   the same, but without the row of that sum
     long           the same, but one row too many
     text:TEXT      that text, a line a row
     status:CODE    that HTTP status, always
@@ -11,7 +14,7 @@ ANSWER is one of
     slow:SECONDS   `sum` after that time
     env            the environment and the request's headers as JSON lines, one a row
 
-Listens on 127.0.0.1:SAGEMAKER_BIND_TO_PORT. Standard library only.
+Listens on 127.0.0.1:SAGEMAKER_BIND_TO_PORT. Standard library only, but for Parquet: pyarrow.
 """
 
 import csv
@@ -27,9 +30,28 @@ LOCK = threading.Lock()
 seen = 0
 
 
-def sums(body):
-    rows = csv.reader(io.StringIO(body.decode(), newline=""))
-    return [repr(sum(float(cell) for cell in row if cell.strip())) for row in rows]
+BOOLEANS = {"true": 1.0, "false": 0.0}
+
+
+def csv_rows(body):
+    lines = csv.reader(io.StringIO(body.decode(), newline=""))
+    return [[BOOLEANS.get(cell, cell) for cell in row if cell.strip()] for row in lines]
+
+
+def json_rows(body):
+    return [list(json.loads(line).values()) for line in body.decode().splitlines()]
+
+
+def parquet_rows(body):
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(io.BytesIO(body))
+    return [list(row.values()) for row in table.to_pylist()]
+
+
+def sums(body, media):
+    rows = parquet_rows if "parquet" in media else json_rows if "json" in media else csv_rows
+    return [repr(sum(float(cell) for cell in row if cell is not None)) for row in rows(body)]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -52,9 +74,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(500, "not yet\n")
         if KIND == "slow":
             time.sleep(float(VALUE))
-        lines = sums(body)
+        media = self.headers.get("Content-Type", "")
+        if KIND == "csv-only" and "csv" not in media:
+            return self.reply(415, f"This predictor only supports CSV data, not {media}\n")
+        lines = sums(body, media)
         if KIND == "short":
             lines = lines[:-1]
+        if KIND == "short-at":
+            lines = [line for line in lines if float(line) != float(VALUE)]
         if KIND == "long":
             lines.append("0.0")
         if KIND == "text":

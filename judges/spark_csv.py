@@ -93,6 +93,9 @@ def written_by_spark(spark, program, source, folder, codec, expected):
     write = lambda: frame.write.options(**options).csv(str(folder)) or True
     if not unless_missing(f"{folder.name}, written by Spark", write):
         return
+    many = folder.with_name(f"many.{folder.name}")
+    frame.repartition(4).write.options(**options).csv(str(many))
+    read_back(program, f"{folder.name}, 4 files by Spark", many / f"part-*{folder.name.removeprefix('theirs')}", expected)
     (part,) = folder.glob("part-*")
     back = folder / "back.csv"
     gristmill(program, "convert", part, back, "--columns", "text")
@@ -103,6 +106,16 @@ def written_by_spark(spark, program, source, folder, codec, expected):
     answer = json.loads(gristmill(program, "inspect", part, "--output", "json"))
     if answer["rows"] != len(rows) or answer.get("name_says"):
         refuse(f"{part.name}: inspect says {answer['rows']} rows, and that the name says {answer['name_says']}")
+
+
+def read_back(program, what, pattern, expected):
+    """Files of Spark, by a pattern, read by gristmill."""
+    back = pattern.parent / "back.csv"
+    gristmill(program, "convert", pattern, back, "--columns", "text")
+    header, *rows = rows_of(back)
+    if header != expected[0]:
+        refuse(f"{what}: the header is {header}")
+    compare(what, expected[1:], rows)
 
 
 def parquet_codecs(spark, program, source, folder, expected):
@@ -125,16 +138,40 @@ def inspected(spark, program, folder, codec, frame, rows):
     print(f"parquet in {codec}, written by Spark: inspect says the same")
 
 
+def tables(spark, program, source, folder, expected):
+    """Typed Parquet of Spark's, several files of it, as the source's text again; and ours by Spark."""
+    typed = spark.read.options(header="true", inferSchema="true").csv(str(source))
+    for ours, theirs in PARQUET.items():
+        many = folder / f"typed.{theirs}"
+        typed.repartition(3).write.option("compression", theirs).parquet(str(many))
+        read_back(program, f"typed parquet in {theirs}, 3 files by Spark", many / "part-*.parquet", expected)
+        path = folder / f"typed.{ours}.parquet"
+        gristmill(program, "convert", source, path, "--compression", ours)
+        back = spark.read.parquet(str(path)).createOrReplaceTempView("ours")
+        # Where Spark infers text (NA is no null to it), ours is a number: compared as Spark's type.
+        casts = ", ".join(f"cast(`{field.name}` as {field.dataType.simpleString()})" for field in typed.schema)
+        back = spark.sql(f"select {casts} from ours")
+        compare(f"typed parquet in {ours}, read by Spark", as_texts(typed), as_texts(back))
+
+
+def as_texts(frame):
+    return [tuple(None if cell in (None, "NA") else str(cell) for cell in row) for row in frame.collect()]
+
+
 def main():
     if len(sys.argv) != 3 or sys.argv[1] in ("-h", "--help"):
         sys.exit(__doc__)
     program, source = sys.argv[1], Path(sys.argv[2]).resolve()
-    spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+    spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    # By default Spark writes times as INT96, which does not say that they are UTC.
+    spark = spark.config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+    spark = spark.config("spark.sql.session.timeZone", "UTC").getOrCreate()
     spark.sparkContext.setLogLevel("OFF")
     with tempfile.TemporaryDirectory() as folder:
         expected = rows_of(source)
         text_formats(spark, program, source, Path(folder), expected)
         parquet_codecs(spark, program, source, Path(folder), expected)
+        tables(spark, program, source, Path(folder), expected)
     spark.stop()
 
 

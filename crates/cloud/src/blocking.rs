@@ -82,6 +82,27 @@ impl Store {
         object.fetch_ahead();
         Ok(object)
     }
+
+    /// `len` bytes of an object from `start` on, of the version with the ETag `etag`, for a blocking
+    /// thread as with [`Store::open_read`]. They are all in memory; none is compared with a checksum,
+    /// since stores state those of whole objects only.
+    ///
+    /// # Errors
+    /// [`CloudErrorKind::PreconditionFailed`] if the ETag is another, or any of a request.
+    ///
+    /// # Panics
+    /// As [`Store::open_read`].
+    pub fn read_range(
+        &self,
+        uri: &S3Uri,
+        etag: &str,
+        start: u64,
+        len: u64,
+        handle: &Handle,
+    ) -> Result<Bytes, CloudError> {
+        let body = Body::range(self, uri, etag, start, start.saturating_add(len));
+        handle.block_on(collect(body, len))
+    }
 }
 
 impl BlockingObject {

@@ -135,12 +135,8 @@ impl CloudError {
             SdkError::ServiceError(_) => kind_of(status, code, said.unwrap_or_default()),
             other => kind_without_answer(other),
         };
-        let mut new = Self::new(
-            kind,
-            action,
-            resource,
-            said.map_or_else(|| chain(error), str::to_owned),
-        );
+        let told = said.map_or_else(|| untold(status, attempts, error), str::to_owned);
+        let mut new = Self::new(kind, action, resource, told);
         new.0.status = status;
         new.0.code = code.map(clean);
         new.0.request_id = response.and_then(request_id);
@@ -213,6 +209,29 @@ pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
         }
     }
     parts.join(": ")
+}
+
+/// What to tell where the service told nothing: a HEAD is answered by a status alone, and what does not
+/// answer as S3 does may be no S3 at all.
+fn untold<E: StdError + 'static>(
+    status: Option<u16>,
+    attempts: &Attempts,
+    error: &SdkError<E, HttpResponse>,
+) -> String {
+    let Some(server) = attempts.server() else {
+        return chain(error);
+    };
+    match (status, error) {
+        (Some(403), SdkError::ServiceError(_)) => {
+            format!(
+                "{server} refused it and gave no reason: these credentials may be wrong, or lack a permission"
+            )
+        }
+        (_, SdkError::ServiceError(_)) => {
+            format!("{server} gave no reason that can be read; is it the service's endpoint?")
+        }
+        _ => format!("{server}: {}", chain(error)),
+    }
 }
 
 /// S3 and the JSON services name the header differently.

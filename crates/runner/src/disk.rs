@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use gristmill_tabular::Input;
+
 use crate::error::RunError;
 use crate::exit_code::ExitCode;
 
@@ -13,6 +15,12 @@ pub fn free_bytes(path: &Path) -> Result<u64, RunError> {
     let stat = rustix::fs::statvfs(path)
         .map_err(|e| RunError::io("ask the free space of", path, e.into()))?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Bytes of the copies that a pass over `inputs` makes: see [`Input::bytes_to_copy`].
+pub(crate) fn copies(inputs: &[Input]) -> u64 {
+    let each = inputs.iter().map(Input::bytes_to_copy);
+    each.fold(0, u64::saturating_add)
 }
 
 /// Refuses when fewer than `needed` bytes are free where `path` is.
@@ -38,6 +46,25 @@ pub fn require(path: &Path, needed: u64, purpose: &str) -> Result<(), RunError> 
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn copies_of_a_stores_parquet_need_room_and_nothing_else_does() {
+        use gristmill_tabular::Format;
+        let input = |format| {
+            let open: gristmill_tabular::input::Opener =
+                std::sync::Arc::new(|| Err(std::io::ErrorKind::NotFound.into()));
+            let read: gristmill_tabular::ReadRange =
+                std::sync::Arc::new(|_, _| Err(std::io::ErrorKind::NotFound.into()));
+            Input::new("s3://b/k", format, open).with_ranges(1 << 60, read)
+        };
+        let inputs = [
+            input(Format::CSV),
+            input(Format::PARQUET),
+            input(Format::PARQUET),
+        ];
+        assert_eq!(copies(&inputs), 1 << 61);
+        assert_eq!(copies(&inputs[..1]), 0);
+    }
 
     #[test]
     fn refuses_what_no_disk_has() {

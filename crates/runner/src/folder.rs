@@ -230,6 +230,19 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Removes what a killed process left half-written: copies of inputs, files before they got their
+    /// names. Those begin with a dot, and nothing that lasts does. To be called under the key's lock.
+    /// What cannot be removed does no harm but to the disk's room.
+    pub(crate) fn sweep(&self) {
+        for folder in [self.root.clone(), self.quarantine()] {
+            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+            let hidden = entries.filter(|e| e.file_name().as_encoded_bytes().starts_with(b"."));
+            for entry in hidden {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// The folder itself.
     #[must_use]
     pub fn root(&self) -> &Path {

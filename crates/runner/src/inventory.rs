@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use gristmill_cloud::{S3Uri, Store};
-use gristmill_tabular::{Input, Layout, TextEncoding};
+use gristmill_tabular::{Input, Layout, ReadRange, TextEncoding};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -272,12 +272,24 @@ fn open_one(
             None => Input::file(&file.uri),
         };
     };
+    let ranges = ranges_of(file, &uri, &store, runtime);
     let (runtime, etag) = (runtime.clone(), file.content.clone());
     let open: gristmill_tabular::input::Opener = Arc::new(move || {
         let object = store.open_read(&uri, Some(&etag), runtime.clone())?;
         Ok(Box::new(object))
     });
-    Input::detect(&file.uri, layout, open)
+    Input::detect(&file.uri, layout, open).with_ranges(file.size, ranges)
+}
+
+fn ranges_of(
+    file: &InputFile,
+    uri: &S3Uri,
+    store: &Store,
+    runtime: &tokio::runtime::Handle,
+) -> ReadRange {
+    let (uri, store, runtime) = (uri.clone(), store.clone(), runtime.clone());
+    let etag = file.content.clone();
+    Arc::new(move |start, len| Ok(store.read_range(&uri, &etag, start, len, &runtime)?))
 }
 
 /// What changed between two inventories, for people; `None` when nothing did.

@@ -158,6 +158,7 @@ async fn carry_out(
     result: &mut RunResult,
 ) -> Result<(), RunError> {
     result.attempt = session.state(|s| s.attempt);
+    session.folder.sweep();
     if session.state(|s| s.finished.is_some()) {
         return reuse(session, request, result).await;
     }

@@ -41,7 +41,7 @@ pub fn look(spec: &Spec, inputs: &[Input]) -> Result<Option<(Sample, Dialect)>, 
         return Ok(None);
     };
     if first.layout == Layout::Parquet {
-        return look_at_columns(spec, first).map(Some);
+        return look_at_columns(spec, &first.by_ranges()).map(Some);
     }
     let beginning = read(first)?;
     let dialect = dialect(spec, &beginning);

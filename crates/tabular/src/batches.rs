@@ -3,7 +3,6 @@
 //! Memory: the pages of one row group's columns as the library holds them while it decodes, and the
 //! blocks under way, each of about [`BATCH_BYTES`].
 
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow_array::RecordBatch;
@@ -17,6 +16,7 @@ use parquet::file::metadata::ParquetMetaData;
 use crate::blocks::Block;
 use crate::error::TabularError;
 use crate::input::Input;
+use crate::ranges::Seekable;
 
 /// Bytes of values of a block, about.
 const BATCH_BYTES: usize = 1 << 20;
@@ -150,7 +150,7 @@ pub fn parquet_rows(input: &Input) -> Result<u64, TabularError> {
 fn builder(
     input: &Input,
     types: Types,
-) -> Result<ParquetRecordBatchReaderBuilder<File>, TabularError> {
+) -> Result<ParquetRecordBatchReaderBuilder<Seekable>, TabularError> {
     let file = input.seekable()?;
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(types == Types::Parquet);
     guarded(input, || {
@@ -207,9 +207,13 @@ fn names(schema: &SchemaRef) -> Vec<String> {
 fn guarded<T>(input: &Input, work: impl FnOnce() -> Result<T, String>) -> Result<T, TabularError> {
     let done = catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err("its metadata or pages contradict each other".to_owned()));
-    done.map_err(|problem| TabularError::Corrupt {
-        path: input.name.clone().into(),
-        problem: format!("cannot be read as Parquet: {problem}"),
+    done.map_err(|problem| {
+        input
+            .take_failure()
+            .unwrap_or_else(|| TabularError::Corrupt {
+                path: input.name.clone().into(),
+                problem: format!("cannot be read as Parquet: {problem}"),
+            })
     })
 }
 

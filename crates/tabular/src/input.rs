@@ -5,10 +5,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use parquet::file::reader::Length as _;
+
 use crate::compression::{Compression, compress, decompress};
 use crate::encoding::{TextEncoding, decoded};
 use crate::error::TabularError;
 use crate::format::{Format, Layout};
+use crate::ranges::{Ranges, ReadRange, Seekable};
 use crate::scratch::ScratchFile;
 
 /// Opens the same bytes again, from their start.
@@ -41,6 +44,8 @@ struct Local {
     file: Option<PathBuf>,
     folder: PathBuf,
     copy: Arc<Mutex<Option<Arc<ScratchFile>>>>,
+    ranges: Option<Ranges>,
+    by_ranges: bool,
 }
 
 impl std::fmt::Debug for Input {
@@ -67,6 +72,8 @@ impl Input {
                 file: None,
                 folder: std::env::temp_dir(),
                 copy: Arc::default(),
+                ranges: None,
+                by_ranges: false,
             },
         }
     }
@@ -105,6 +112,32 @@ impl Input {
     pub fn with_encoding(mut self, encoding: Option<TextEncoding>) -> Self {
         self.encoding = encoding;
         self
+    }
+
+    /// The same input, of which `read` can also give a part of its `len` stored bytes.
+    #[must_use]
+    pub fn with_ranges(mut self, len: u64, read: ReadRange) -> Self {
+        self.local.ranges = Some(Ranges::new(len, read));
+        self
+    }
+
+    /// The same input for a look at its beginning: what has to seek in it asks for ranges, if it can
+    /// give them and there is no copy yet. To read all of it so would be many small requests.
+    #[must_use]
+    pub fn by_ranges(&self) -> Self {
+        let mut input = self.clone();
+        input.local.by_ranges = true;
+        input
+    }
+
+    /// Bytes of the copy that reading all of it will make on this machine: of a store's Parquet.
+    #[must_use]
+    pub fn bytes_to_copy(&self) -> u64 {
+        let needed = self.layout == Layout::Parquet && self.local.file.is_none();
+        match &self.local.ranges {
+            Some(ranges) if needed && lock(&self.local.copy).is_none() => ranges.len(),
+            _ => 0,
+        }
     }
 
     /// The same input, read as another format than its name says.
@@ -168,15 +201,21 @@ impl Input {
         Ok(input)
     }
 
-    /// The bytes as a file, for readers that have to seek; a stream is copied once.
-    pub(crate) fn seekable(&self) -> Result<File, TabularError> {
-        let open = |path: &Path| File::open(path).map_err(TabularError::io("open", &self.name));
+    /// The bytes for readers that have to seek; a stream is copied once.
+    pub(crate) fn seekable(&self) -> Result<Seekable, TabularError> {
+        let open = |path: &Path| {
+            let file = File::open(path).map_err(TabularError::io("open", &self.name))?;
+            Ok(Seekable::File(file))
+        };
         if let Some(path) = &self.local.file {
             return open(path);
         }
         let mut copy_there = lock(&self.local.copy);
         if let Some(scratch) = &*copy_there {
             return open(scratch.path());
+        }
+        if let Some(ranges) = self.local.ranges.as_ref().filter(|_| self.local.by_ranges) {
+            return Ok(Seekable::Ranges(ranges.clone()));
         }
         let scratch = Arc::new(ScratchFile::create_in(&self.local.folder, "input")?);
         let mut stored = (self.open)().map_err(TabularError::io("open", &self.name))?;
@@ -187,16 +226,18 @@ impl Input {
         Ok(file)
     }
 
+    /// Why a range could not be read, which a reader of Parquet tells as text only.
+    pub(crate) fn take_failure(&self) -> Option<TabularError> {
+        let failure = self.local.ranges.as_ref()?.take_failure()?;
+        Some(TabularError::io("read", &self.name)(failure))
+    }
+
     /// Bytes as stored. Of a stream it makes the copy that a reader of Parquet needs as well.
     ///
     /// # Errors
     /// Those of reading.
     pub fn stored_bytes(&self) -> Result<u64, TabularError> {
-        let file = self.seekable()?;
-        let meta = file
-            .metadata()
-            .map_err(TabularError::io("read", &self.name))?;
-        Ok(meta.len())
+        Ok(self.seekable()?.len())
     }
 
     /// The text from its start, decompressed and decoded.

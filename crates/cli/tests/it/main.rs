@@ -13,6 +13,7 @@ mod inspecting;
 mod lab;
 mod no_wait;
 mod parameters;
+mod parquet_scoring;
 mod project;
 mod publishing;
 mod ready;

@@ -346,8 +346,7 @@ fn kill_at_line(lab: &Lab, key: &str, out: &str, lines: usize) -> bool {
 }
 
 /// Kills at each `first`, `first + step`, … line of the ledger, goes on, and compares.
-fn killed_at_lines(first: usize, step: usize) {
-    let lab = Lab::new();
+pub(crate) fn killed_at_lines(lab: &Lab, first: usize, step: usize) {
     lab.edit("format: csv\n  columns", "format: parquet\n  columns");
     let undisturbed = lab.run(&["-p", "out=calm"]).expect(0).json();
     let wanted = lab.published(&undisturbed);
@@ -359,7 +358,7 @@ fn killed_at_lines(first: usize, step: usize) {
     for at in (first..=lines).step_by(step) {
         let (key, out) = (format!("key-{at}"), format!("out=storm-{at}"));
         let jobs = lab.jobs().len();
-        killed += usize::from(kill_at_line(&lab, &key, &out, at));
+        killed += usize::from(kill_at_line(lab, &key, &out, at));
         let done = lab.run(&["--run-key", &key, "-p", &out]).expect(0).json();
         assert_eq!(lab.published(&done), wanted, "killed at line {at}");
         assert_eq!(lab.jobs().len(), jobs + 1, "killed at line {at}");
@@ -375,17 +374,17 @@ fn killed_at_lines(first: usize, step: usize) {
 
 #[test]
 fn killed_at_every_line_of_its_ledger_1() {
-    killed_at_lines(1, 3);
+    killed_at_lines(&Lab::new(), 1, 3);
 }
 
 #[test]
 fn killed_at_every_line_of_its_ledger_2() {
-    killed_at_lines(2, 3);
+    killed_at_lines(&Lab::new(), 2, 3);
 }
 
 #[test]
 fn killed_at_every_line_of_its_ledger_3() {
-    killed_at_lines(3, 3);
+    killed_at_lines(&Lab::new(), 3, 3);
 }
 
 /// Over the output of an earlier run that has more files: killed anywhere, all of it is replaced.

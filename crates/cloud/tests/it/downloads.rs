@@ -315,3 +315,56 @@ async fn a_blocking_reader_ends_with_an_error_if_the_bytes_are_others() {
         CloudErrorKind::Corrupt
     );
 }
+
+/// A range of its own, without the rest of the object.
+async fn read_range(wire: &Wire, start: u64, len: u64) -> Result<bytes::Bytes, CloudError> {
+    let store = wire.store().await;
+    let handle = Handle::current();
+    let read = move || store.read_range(&uri("s3://bkt/k"), "\"e1\"", start, len, &handle);
+    tokio::task::spawn_blocking(read).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_is_one_request_for_one_version() {
+    let wire = ranges(crc64(BODY), |n, _| (n == 0).then(lost)).await;
+    assert_eq!(read_range(&wire, 3, 5).await.unwrap(), BODY[3..8]);
+    let requests = wire.requests();
+    for request in &requests {
+        assert_eq!(
+            (request.header("range"), request.header("if-match")),
+            (Some("bytes=3-7"), Some("\"e1\""))
+        );
+    }
+    assert_eq!(requests.len(), 2, "the first was lost");
+    let wire = ranges(crc64(BODY), |_, _| {
+        Some(s3_error(412, "PreconditionFailed", "x"))
+    })
+    .await;
+    assert_eq!(
+        read_range(&wire, 0, 4).await.unwrap_err().kind,
+        CloudErrorKind::PreconditionFailed
+    );
+}
+
+/// A HEAD is answered without a reason, and what is no S3 gives none that can be read: then the server is
+/// named, which may be the one thing that is wrong.
+#[tokio::test]
+async fn an_answer_without_a_reason_names_the_server() {
+    for (status, told) in [
+        (
+            403,
+            "refused it and gave no reason: these credentials may be wrong, or lack a permission",
+        ),
+        (
+            405,
+            "gave no reason that can be read; is it the service's endpoint?",
+        ),
+    ] {
+        let wire = Wire::start(move |_, _| reply(status, &[], b"")).await;
+        let store = wire.store().await;
+        let error = store.head(&uri("s3://bkt/k")).await.unwrap_err();
+        let message = error.message.clone();
+        assert!(message.starts_with("http://127.0.0.1:"), "{message}");
+        assert!(message.ends_with(told), "{message}");
+    }
+}

@@ -58,7 +58,8 @@ pub(crate) async fn run(
         return Ok(0.0);
     }
     let bytes = ready.plan.source.bytes;
-    disk::require(session.folder.root(), bytes, "converting the input")?;
+    let needed = bytes.saturating_add(disk::copies(&ready.inputs));
+    disk::require(session.folder.root(), needed, "converting the input")?;
     let clock = session.begin(Stage::Shards, None, None);
     session.record(&Entry::Sharding {
         fingerprint: print.clone(),

@@ -63,7 +63,8 @@ pub(crate) async fn run(session: &Arc<Session>, plan: &Plan, job: CutJob) -> Res
     });
     // Shards wait on disk a few at a time, but a store that is slower than the cutter, and the
     // sidecars that stay until the end, can need as much as the input.
-    disk::require(session.folder.root(), bytes, "cutting shards")?;
+    let needed = bytes.saturating_add(disk::copies(&job.inputs));
+    disk::require(session.folder.root(), needed, "cutting shards")?;
     let clock = session.begin(Stage::Shards, Some(bytes), Some(rows));
     session.record(&Entry::Sharding {
         fingerprint: job.fingerprint.clone(),

@@ -10,6 +10,7 @@ use gristmill_tabular::{
     Column, ColumnType, Dialect, Input, OnBadRow, ScanOptions, Schema, Typing, scan,
 };
 
+use crate::disk;
 use crate::entry::Entry;
 use crate::error::RunError;
 use crate::event::Stage;
@@ -135,6 +136,12 @@ pub(crate) async fn run(
         );
         return Ok(0.0);
     }
+    let copies = disk::copies(inputs);
+    disk::require(
+        session.folder.root(),
+        copies,
+        "reading Parquet from a store",
+    )?;
     let clock = session.begin(Stage::Source, None, None);
     let (inputs, options, inner) = (inputs.to_vec(), options.clone(), Arc::clone(session));
     let found = blocking(move || {
