@@ -45,6 +45,7 @@ pub fn classify(error: &TabularError) -> RunError {
             .with_help("`gristmill convert IN OUT --on-bad-row quarantine --bad-rows FILE` lists every bad row with its place; \
                  then mend them, or raise max_ratio or max_rows"),
         TabularError::Header { .. }
+        | TabularError::Columns { .. }
         | TabularError::HeadersDiffer { .. }
         | TabularError::MissingColumns { .. }
         | TabularError::NewColumns { .. }

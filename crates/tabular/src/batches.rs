@@ -3,6 +3,7 @@
 //! Memory: the pages of one row group's columns as the library holds them while it decodes, and the
 //! blocks under way, each of about [`BATCH_BYTES`].
 
+use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow_array::RecordBatch;
@@ -11,12 +12,14 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use parquet::file::metadata::ParquetMetaData;
+use parquet::basic::Compression as Codec;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
 use crate::blocks::Block;
 use crate::error::TabularError;
 use crate::input::Input;
 use crate::ranges::Seekable;
+use crate::rows::records_of_block;
 
 /// Bytes of values of a block, about.
 const BATCH_BYTES: usize = 1 << 20;
@@ -44,6 +47,8 @@ pub(crate) struct Batches {
     names: Vec<String>,
     first: bool,
     rows_left: Option<u64>,
+    /// The rest of a batch that was cut.
+    pieces: VecDeque<RecordBatch>,
 }
 
 impl Batches {
@@ -69,6 +74,7 @@ impl Batches {
             schema,
             first: true,
             rows_left: limit_rows,
+            pieces: VecDeque::new(),
         })
     }
 
@@ -88,11 +94,17 @@ impl Batches {
             let Some(reader) = &mut self.current else {
                 return Ok(None);
             };
+            if let Some(piece) = self.pieces.pop_front() {
+                return Ok(self.block(piece));
+            }
             let batch = guarded(&self.inputs[self.file], || {
                 reader.next().transpose().map_err(|e| e.to_string())
             })?;
             match batch {
-                Some(batch) => return Ok(self.block(batch)),
+                Some(batch) => {
+                    let batch = self.cut(batch);
+                    return Ok(self.block(batch));
+                }
                 None if self.first => {
                     let empty = RecordBatch::new_empty(self.schema.clone());
                     return Ok(self.block(empty));
@@ -100,6 +112,20 @@ impl Batches {
                 None => self.advance()?,
             }
         }
+    }
+
+    /// Its first rows, if it is longer than thought: values that a dictionary holds once may be long.
+    fn cut(&mut self, batch: RecordBatch) -> RecordBatch {
+        let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
+        if bytes <= 4 * BATCH_BYTES || rows < 2 {
+            return batch;
+        }
+        let most = (rows / (bytes / BATCH_BYTES)).max(1);
+        let from = (most..rows).step_by(most);
+        self.pieces = from
+            .map(|from| batch.slice(from, most.min(rows - from)))
+            .collect();
+        batch.slice(0, most)
     }
 
     fn block(&mut self, mut batch: RecordBatch) -> Option<Block> {
@@ -153,10 +179,58 @@ fn builder(
 ) -> Result<ParquetRecordBatchReaderBuilder<Seekable>, TabularError> {
     let file = input.seekable()?;
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(types == Types::Parquet);
-    guarded(input, || {
+    let builder = guarded(input, || {
         ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
             .map_err(|e| e.to_string())
-    })
+    })?;
+    check_columns(input, &builder)?;
+    Ok(builder)
+}
+
+/// Refuses what the formats allow and we do not read: no columns, two of one name, other codecs.
+fn check_columns(
+    input: &Input,
+    builder: &ParquetRecordBatchReaderBuilder<Seekable>,
+) -> Result<(), TabularError> {
+    let refuse = |problem: String| {
+        Err(TabularError::Columns {
+            file: input.name.clone(),
+            problem,
+        })
+    };
+    let names = names(builder.schema());
+    if names.is_empty() {
+        return refuse("it has no columns".into());
+    }
+    let mut seen = HashSet::new();
+    if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+        return refuse(format!(
+            "two columns are named {twice:?}, and columns go by their names: rename one where the \
+             file is written"
+        ));
+    }
+    let chunks = builder
+        .metadata()
+        .row_groups()
+        .iter()
+        .flat_map(|group| group.columns());
+    let is_read = |codec| {
+        matches!(
+            codec,
+            Codec::UNCOMPRESSED | Codec::SNAPPY | Codec::GZIP(_) | Codec::ZSTD(_)
+        )
+    };
+    match chunks
+        .map(|chunk| (chunk, chunk.compression()))
+        .find(|(_, codec)| !is_read(*codec))
+    {
+        None => Ok(()),
+        Some((chunk, codec)) => refuse(format!(
+            "column {} is compressed by {codec}, which is not read: expected snappy, zstd, gzip or \
+             none; write the file again with one of these",
+            chunk.column_path()
+        )),
+    }
 }
 
 fn open_one(
@@ -178,7 +252,7 @@ fn open_one(
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
         builder = builder.with_projection(mask);
     }
-    let rows = batch_rows(builder.metadata());
+    let rows = batch_rows(builder.metadata(), schema.fields().len());
     let reader = guarded(input, || {
         builder
             .with_batch_size(rows)
@@ -188,14 +262,19 @@ fn open_one(
     Ok((reader, schema))
 }
 
-/// Rows of a block, by what a row takes on average in the row group with the longest rows.
-fn batch_rows(metadata: &ParquetMetaData) -> usize {
-    let of_group = |group: &parquet::file::metadata::RowGroupMetaData| {
-        group.total_byte_size().max(1) / group.num_rows().max(1)
+/// Rows of a block, by what a row takes on average in the row group with the longest rows, as stored
+/// and, where the writer noted it, in plain text. Nulls take nothing there, but a cell each here.
+fn batch_rows(metadata: &ParquetMetaData, columns: usize) -> usize {
+    let of_group = |group: &RowGroupMetaData| {
+        let plain = group.columns().iter();
+        let plain: i64 = plain
+            .filter_map(|c| c.unencoded_byte_array_data_bytes())
+            .sum();
+        group.total_byte_size().max(plain).max(1) / group.num_rows().max(1)
     };
     let longest = metadata.row_groups().iter().map(of_group).max();
     let bytes = usize::try_from(longest.unwrap_or(1).max(1)).unwrap_or(usize::MAX);
-    (BATCH_BYTES / bytes).clamp(1, BATCH_ROWS)
+    (BATCH_BYTES / bytes).clamp(1, BATCH_ROWS.min(records_of_block(columns)))
 }
 
 fn names(schema: &SchemaRef) -> Vec<String> {

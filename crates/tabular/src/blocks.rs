@@ -128,6 +128,8 @@ pub(crate) struct Cutting {
     pub(crate) names: Option<Vec<String>>,
     /// The usual size of a block.
     pub(crate) block_bytes: usize,
+    /// The most records of a block, where blank lines count as well; JSON Lines only.
+    pub(crate) block_records: usize,
     /// The longest record.
     pub(crate) max_record: usize,
     /// Stop after so many records.
@@ -188,6 +190,7 @@ impl Blocks {
                 None => {
                     return Err(TabularError::Empty {
                         file: inputs[0].name.clone(),
+                        expected: "a record",
                     });
                 }
             }
@@ -309,12 +312,12 @@ impl Blocks {
         if block.first && block.start == 0 && !self.take_header(block, current.ended || full)? {
             return Ok(false);
         }
-        if current.ended {
+        let text = &block.buffer[block.start..block.len];
+        if current.ended && !self.is_crowded(text) {
             return Ok(true);
         }
-        let text = &block.buffer[block.start..block.len];
         let end = match self.cutting.layout {
-            Layout::JsonLines => memchr::memrchr(b'\n', text).map(|at| at + 1),
+            Layout::JsonLines => last_line_end(text, self.cutting.block_records),
             Layout::Csv | Layout::Parquet => last_record_end(text, &self.cutting.dialect),
         };
         match end {
@@ -324,6 +327,8 @@ impl Blocks {
                     .carry
                     .extend_from_slice(&block.buffer[end..block.len]);
                 block.len = end;
+                // Of a crowded block something is left even if nothing follows.
+                current.ended = false;
                 Ok(true)
             }
             None => {
@@ -331,6 +336,15 @@ impl Blocks {
                 Ok(full)
             }
         }
+    }
+
+    /// Whether the text may hold more lines than a block may.
+    fn is_crowded(&self, text: &[u8]) -> bool {
+        self.cutting.layout == Layout::JsonLines
+            && text.len() > self.cutting.block_records
+            && memchr::memchr_iter(b'\n', text)
+                .nth(self.cutting.block_records - 1)
+                .is_some()
     }
 
     /// Finds the end of the prefix; false if its end is not there yet.
@@ -385,6 +399,15 @@ impl Blocks {
         }
         self.rows_left = Some(left - u64::from(rows.total));
     }
+}
+
+/// After the last line end in `text`, or after as many as a block may hold.
+fn last_line_end(text: &[u8], most: usize) -> Option<usize> {
+    let nth = (text.len() > most)
+        .then(|| memchr::memchr_iter(b'\n', text).nth(most - 1))
+        .flatten();
+    nth.or_else(|| memchr::memrchr(b'\n', text))
+        .map(|at| at + 1)
 }
 
 /// After the last record end in `text`, which starts at the start of a record and may go on. A `\r`
@@ -501,6 +524,7 @@ mod tests {
             names: None,
             dialect,
             block_bytes,
+            block_records: usize::MAX,
             max_record: 1 << 20,
             limit_rows: None,
         }

@@ -33,7 +33,9 @@ pub(crate) fn is_bare(data_type: &DataType) -> bool {
 pub(crate) fn has_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(_, values) => has_text(values),
-        DataType::Boolean
+        // All of its values are null.
+        DataType::Null
+        | DataType::Boolean
         | DataType::Utf8
         | DataType::LargeUtf8
         | DataType::Utf8View

@@ -50,6 +50,9 @@ impl Outputs {
                 }
                 Place::File(path)
             }
+            Target::Folder(path) if path.exists() && !path.is_dir() => {
+                return Err(TabularError::OutputExists { path });
+            }
             Target::Folder(path) => {
                 std::fs::create_dir_all(&path).map_err(TabularError::io("create", &path))?;
                 let mut entries =
@@ -141,14 +144,13 @@ impl Outputs {
     /// All parts in row order. Parts of an earlier conversion that this one did not replace go.
     pub(crate) fn finish(mut self) -> Result<Vec<Part>, TabularError> {
         if let Place::Folder(folder) = &self.place {
-            let mut index = self.done.len();
-            loop {
-                let stale = folder.join(part_name(index, self.format));
-                match std::fs::remove_file(&stale) {
-                    Ok(()) => index += 1,
-                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => break,
-                    Err(e) => return Err(TabularError::io("remove", &stale)(e)),
-                }
+            for format in Format::all() {
+                let replaced = if format == self.format {
+                    self.done.len()
+                } else {
+                    0
+                };
+                remove_parts(folder, format, replaced)?;
             }
         }
         self.finished = true;
@@ -175,6 +177,19 @@ impl OpenPart {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Removes the parts of a format from this one on.
+fn remove_parts(folder: &Path, format: Format, from: usize) -> Result<(), TabularError> {
+    for index in from.. {
+        let stale = folder.join(part_name(index, format));
+        match std::fs::remove_file(&stale) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => break,
+            Err(e) => return Err(TabularError::io("remove", &stale)(e)),
+        }
+    }
+    Ok(())
 }
 
 fn part_name(index: usize, format: Format) -> String {

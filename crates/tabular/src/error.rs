@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::bad_rows::BadRow;
+use crate::format::Layout;
 
 /// Every failure of this crate. Messages name the place, what was expected and what was found.
 #[derive(Debug, Error)]
@@ -25,10 +26,12 @@ pub enum TabularError {
     NoInput,
     /// An input holds no bytes, or nothing but a byte order mark, blank lines and comments, so not
     /// even a header.
-    #[error("{file}: the file is empty: expected at least a header line")]
+    #[error("{file}: the file is empty: expected at least {expected}")]
     Empty {
         /// The input's name.
         file: String,
+        /// What the layout needs: a header line, an object.
+        expected: &'static str,
     },
     /// The header cannot name columns: a name is missing, given twice, not UTF-8 or badly quoted.
     #[error("{file}:{line}: header: {problem}")]
@@ -38,6 +41,14 @@ pub enum TabularError {
         /// The header's line, from 1.
         line: u64,
         /// What is wrong and what to do about it.
+        problem: String,
+    },
+    /// The input's columns cannot be read, or not be written as asked.
+    #[error("{file}: {problem}")]
+    Columns {
+        /// The input's name.
+        file: String,
+        /// Which columns, why, and what to do about it.
         problem: String,
     },
     /// Two inputs of one pass have different headers.
@@ -91,14 +102,15 @@ pub enum TabularError {
         /// The first bad row in input order.
         first: Box<BadRow>,
     },
-    /// One record is longer than the longest that is read into memory. Often an unclosed quote.
-    #[error(
-        "{file}:{line}: the record that starts here (byte {byte}) is longer than {limit} bytes; \
-         look for an unclosed quote, or raise max_record"
-    )]
+    /// One record is longer than the longest that is held in memory. In CSV often an unclosed quote.
+    #[error("{}", too_long(file, *layout, *record, *line, *byte, *limit))]
     RecordTooLong {
         /// The input's name.
         file: String,
+        /// How the file is laid out: Parquet has neither lines nor bytes of records.
+        layout: Layout,
+        /// The data record in that input, from 1; 0 for a header.
+        record: u64,
         /// The record's first line, from 1.
         line: u64,
         /// The record's first byte in the decompressed file, from 0.
@@ -201,6 +213,22 @@ impl TabularError {
             action,
             source,
         }
+    }
+}
+
+/// Where a record is that is too long, and what to do: only CSV has quotes that may be unclosed, and
+/// Parquet has no lines.
+fn too_long(file: &str, layout: Layout, record: u64, line: u64, byte: u64, limit: u64) -> String {
+    let text = format!("{file}:{line}: the record that starts here (byte {byte}) is longer than");
+    match layout {
+        Layout::Csv => {
+            format!("{text} {limit} bytes; look for an unclosed quote, or raise max_record")
+        }
+        Layout::JsonLines => format!("{text} {limit} bytes; raise max_record"),
+        Layout::Parquet => format!(
+            "{file}: record {record} is longer than {limit} bytes as text; raise max_record, or \
+             leave out its long columns"
+        ),
     }
 }
 

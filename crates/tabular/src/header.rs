@@ -2,6 +2,7 @@
 
 use crate::dialect::Dialect;
 use crate::error::{TabularError, quoted};
+use crate::format::Layout;
 use crate::parser::{ParseLimits, parse};
 use crate::records::{Rows, unescape};
 
@@ -58,6 +59,8 @@ pub(crate) fn read(
         let byte = u64::from(record.start);
         return Err(TabularError::RecordTooLong {
             file: file.into(),
+            layout: Layout::Csv,
+            record: 0,
             line,
             byte,
             limit: max_record as u64,
@@ -72,7 +75,10 @@ pub(crate) fn read(
 
 fn named(text: &[u8], rows: &Rows, file: &str, dialect: &Dialect) -> Result<Found, TabularError> {
     if rows.total == 0 {
-        return Err(TabularError::Empty { file: file.into() });
+        return Err(TabularError::Empty {
+            file: file.into(),
+            expected: "a header line",
+        });
     }
     let refuse = |line: u32, problem: String| TabularError::Header {
         file: file.into(),

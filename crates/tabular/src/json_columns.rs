@@ -12,7 +12,7 @@ pub(crate) const MAX_COLUMNS: usize = 65_536;
 /// Reads all inputs once. Memory: a few blocks a thread, and the names.
 ///
 /// # Errors
-/// An input without any key; more than [`MAX_COLUMNS`] of them; those of reading.
+/// More than [`MAX_COLUMNS`] of them; those of reading. Objects that are none are left out: none may be left.
 pub(crate) fn discover(
     inputs: &[Input],
     cutting: &Cutting,
@@ -48,8 +48,5 @@ pub(crate) fn discover(
         }
         Ok(())
     })?;
-    if found.names.is_empty() {
-        return Err(TabularError::Empty { file: file.into() });
-    }
     Ok(found.names)
 }

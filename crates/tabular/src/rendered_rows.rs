@@ -5,6 +5,7 @@
 //! a quarantine shows of it.
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::DataType;
 
 use crate::bad_rows::BadReason;
 use crate::blocks::Block;
@@ -37,7 +38,10 @@ fn render_rows(batch: &RecordBatch, limits: &ParseLimits, text: &mut Vec<u8>, ro
             } else {
                 QUOTED
             };
-            cell_text::has_text(column.data_type()).then_some((column, flags))
+            let has_text = cell_text::has_text(column.data_type());
+            // A column of this type does not mark its nulls.
+            let has_text = has_text && *column.data_type() != DataType::Null;
+            has_text.then_some((column, flags))
         })
         .collect();
     for row in 0..batch.num_rows() {

@@ -101,6 +101,7 @@ impl Pass {
             },
             names: None,
             block_bytes: options.block_bytes.clamp(1, MAX_BLOCK / 4),
+            block_records: usize::MAX,
             max_record: options.max_record as usize,
             limit_rows: options.limit_rows,
         };
@@ -113,6 +114,7 @@ impl Pass {
             Layout::JsonLines => {
                 let names = json_names(inputs, &cutting, options)?;
                 let keys = Keys::new(&names);
+                cutting.block_records = records_of_block(names.len());
                 cutting.names = Some(names);
                 (
                     Source::Text(Blocks::open(inputs, &cutting, &pool)?),
@@ -196,12 +198,14 @@ impl Pass {
         if nested.is_empty() {
             return Ok(());
         }
-        Err(TabularError::Options(format!(
-            "{}: columns that are no single values cannot be written as text: {}; select or drop \
-             columns so that they are left out",
-            self.files[0],
-            nested.join(", ")
-        )))
+        Err(TabularError::Columns {
+            file: self.files[0].clone(),
+            problem: format!(
+                "columns that are no single values cannot be written as text: {}; select or drop \
+                 columns so that they are left out",
+                nested.join(", ")
+            ),
+        })
     }
 
     /// Runs `map` on each block's rows in parallel, hands bad rows to `refusals`, then the rest to
@@ -296,12 +300,51 @@ fn json_names(
         Some(keys) => keys.clone(),
         None => json_columns::discover(inputs, cutting, options.threads)?,
     };
+    if names.is_empty() && options.keys.is_none() {
+        return Err(without_keys(inputs, options));
+    }
     if let Typing::Contract(contract) = &options.typing {
         let missing = contract.columns.iter().map(|c| &c.name);
         let missing: Vec<String> = missing.filter(|n| !names.contains(n)).cloned().collect();
         names.extend(missing);
     }
     Ok(names)
+}
+
+/// Why JSON Lines have no keys: there is no line, there are other things than objects, or empty ones.
+fn without_keys(inputs: &[Input], options: &ScanOptions) -> TabularError {
+    let options = ScanOptions {
+        keys: Some(Vec::new()),
+        typing: Typing::Text,
+        ..options.clone()
+    };
+    let mut refusals = Refusals::new(OnBadRow::Fail);
+    let read = Pass::open(inputs, &options)
+        .and_then(|pass| pass.run(&mut refusals, &(), |_, _| (), |_| Ok(())));
+    let file = inputs
+        .first()
+        .map_or("", |input| input.name.as_str())
+        .into();
+    match read {
+        Err(error) => error,
+        Ok(_) if refusals.total == 0 => TabularError::Empty {
+            file,
+            expected: "a line with a JSON object",
+        },
+        Ok(_) => TabularError::Columns {
+            file,
+            problem: "its objects have no keys, so there are no columns".into(),
+        },
+    }
+}
+
+/// The most cells of a block of columns that need not take a byte each, as absent keys and nulls of
+/// Parquet: 8 MiB of spans.
+pub(crate) const BLOCK_CELLS: usize = 1 << 20;
+
+/// Records of a block with so many columns.
+pub(crate) fn records_of_block(columns: usize) -> usize {
+    (BLOCK_CELLS / columns.max(1)).max(1)
 }
 
 /// Rows that are not UTF-8 are bad. The block is checked as a whole first: records end at ASCII
@@ -408,6 +451,8 @@ impl<'a> Place<'a> {
     fn too_long(&self, record: &Record, block: &Block, limit: u64) -> TabularError {
         TabularError::RecordTooLong {
             file: self.files[block.file].clone(),
+            layout: self.layout,
+            record: self.records + u64::from(record.index) + 1,
             line: self.lines + u64::from(record.line) + 1,
             byte: block.byte + u64::from(record.start),
             limit,

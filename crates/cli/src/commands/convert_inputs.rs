@@ -25,6 +25,11 @@ pub(crate) fn open_inputs(
     for path in &expand(paths)? {
         let input = if path.as_os_str() == DASH {
             Input::spilled(DASH, from, Box::new(std::io::stdin()), scratch)?
+        } else if is_pipe(path) {
+            let name = path.to_string_lossy();
+            let open = std::fs::File::open(path).map_err(TabularError::io("open", path))?;
+            let from = from.or_else(|| Format::from_name(&name));
+            Input::spilled(&name, from, Box::new(open), scratch)?
         } else {
             let input = Input::file(path);
             match from {
@@ -35,6 +40,11 @@ pub(crate) fn open_inputs(
         inputs.push(input.with_encoding(encoding));
     }
     Ok(inputs)
+}
+
+/// Whether what has this name can be read once only: a named pipe, `<(command)`, a terminal.
+fn is_pipe(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
 /// A name that no file has, and that is a pattern, stands for the files that match, in the order
