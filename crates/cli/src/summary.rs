@@ -68,6 +68,14 @@ fn write_summary(out: &mut String, result: &RunResult) -> std::fmt::Result {
             writeln!(out, "  as files    {path}")?;
         }
     }
+    for (part, rows) in result.output.iter().flat_map(|o| &o.split) {
+        writeln!(
+            out,
+            "    {part:<10}  {} ({:.2} %)",
+            counted(*rows, "row"),
+            *rows as f64 * 100.0 / result.rows.published.max(1) as f64
+        )?;
+    }
     if let Some(file) = &result.quarantine_file {
         writeln!(out, "  bad rows    {file}")?;
     }

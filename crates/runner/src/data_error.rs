@@ -1,7 +1,7 @@
 //! From errors of the data crate to exit codes and advice.
 
 use gristmill_cloud::CloudError;
-use gristmill_tabular::{BadReason, TabularError, WrongWrapper};
+use gristmill_tabular::{BadReason, LABEL_MAP, TabularError, WrongWrapper};
 
 use crate::error::RunError;
 use crate::exit_code::ExitCode;
@@ -39,6 +39,12 @@ pub fn classify(error: &TabularError) -> RunError {
         TabularError::NoInput | TabularError::Empty { .. } => RunError::new(ExitCode::NoInput, text),
         TabularError::BadRow(row) if row.reason == BadReason::TooLong => RunError::new(ExitCode::Data, format!("bad row: {text}"))
             .with_help("raise transform.max_payload_in_mb or source.max_record, or set such rows aside: on_bad_row: quarantine"),
+        TabularError::BadRow(row) if row.expected.ends_with(LABEL_MAP) => {
+            RunError::new(ExitCode::Data, format!("bad row: {text}")).with_help(
+                "add the text to the label's map, mend the row, or set bad rows aside: \
+                 on_bad_row: quarantine (--on-bad-row quarantine)",
+            )
+        }
         TabularError::BadRow(_) => RunError::new(ExitCode::Data, format!("bad row: {text}"))
             .with_help("mend the row, or set bad rows aside: on_bad_row: quarantine (--on-bad-row quarantine)"),
         TabularError::TooManyBadRows { .. } => RunError::new(ExitCode::Data, text)
@@ -46,10 +52,11 @@ pub fn classify(error: &TabularError) -> RunError {
                  then mend them, or raise max_ratio or max_rows"),
         TabularError::Header { .. }
         | TabularError::HeadersDiffer { .. }
-        | TabularError::MissingColumns { .. }
         | TabularError::NewColumns { .. }
         | TabularError::RecordTooLong { .. }
         | TabularError::RowTooLarge { .. } => RunError::new(ExitCode::Data, text),
+        TabularError::MissingColumns { .. } => RunError::new(ExitCode::Data, text)
+            .with_help("mend the data, or what names the column: the contract (source.columns), or an option of the command"),
         TabularError::Changed { .. } => RunError::new(ExitCode::Data, text)
             .with_help("wait until the input is complete, then start again with --fresh"),
         TabularError::OutputExists { .. } => {

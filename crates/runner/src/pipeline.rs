@@ -1,5 +1,6 @@
 //! The stages in order, for the two kinds of pipeline: with a transform, and without.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use gristmill_plan::spec::{Columns, OnEmpty, OnNewColumn, PublishMode, SourceFor
 use gristmill_plan::{Inventory, Plan, Spec};
 use gristmill_tabular::{Input, Layout};
 
-use crate::entry::Entry;
+use crate::entry::{Entry, PartRecord};
 use crate::error::RunError;
 use crate::event::Level;
 use crate::exit_code::ExitCode;
@@ -197,11 +198,9 @@ pub(crate) async fn look(
 fn begin(session: &Session, files: Vec<InputFile>, ready: &Ready) -> Result<(), RunError> {
     intake::record(session, files, &ready.source)?;
     write_json(&session.folder.plan_json(), &ready.plan)?;
-    for warning in &ready.plan.warnings {
+    let new = new_columns(&session.spec, &ready.header);
+    for warning in ready.plan.warnings.iter().chain(&new) {
         session.note(Level::Warn, warning.clone());
-    }
-    if let Some(warning) = new_columns(&session.spec, &ready.header) {
-        session.note(Level::Warn, warning);
     }
     Ok(())
 }
@@ -262,7 +261,7 @@ fn empty(session: &Session, result: &mut RunResult, why: &str) -> Result<(), Run
 }
 
 /// What `on_new_column: warn` has to say.
-fn new_columns(spec: &Spec, header: &[String]) -> Option<String> {
+pub(crate) fn new_columns(spec: &Spec, header: &[String]) -> Option<String> {
     let Columns::Contract(contract) = &spec.source.columns else {
         return None;
     };
@@ -425,6 +424,7 @@ async fn finish(
     result.output = Some(Output {
         uri: target.to_string(),
         path: path.map(|p| p.display().to_string()),
+        split: rows_of_parts(spec_split(session), &parts),
         files: parts.into_iter().map(|p| p.name).collect(),
         rows: rows.published,
     });
@@ -441,6 +441,27 @@ async fn finish(
     Ok(())
 }
 
+fn spec_split(session: &Session) -> &[(String, f64)] {
+    let split = session.spec.prepare.split.as_ref();
+    split.map_or(&[], |split| split.parts.as_slice())
+}
+
+/// Each part's rows: its files are in a folder of its name.
+fn rows_of_parts(split: &[(String, f64)], files: &[PartRecord]) -> BTreeMap<String, u64> {
+    let rows = |part: &str| {
+        let own = files.iter().filter(|f| {
+            f.name
+                .split_once('/')
+                .is_some_and(|(folder, _)| folder == part)
+        });
+        own.map(|f| f.rows).sum()
+    };
+    split
+        .iter()
+        .map(|(part, _)| (part.clone(), rows(part)))
+        .collect()
+}
+
 /// Where the quarantined rows are: on this machine, or under `work.uri` where it has no copy.
 pub(crate) fn quarantine_file(session: &Session, rows: u64) -> Option<String> {
     let local = session.folder.quarantine().join("bad-rows.jsonl");
@@ -451,7 +472,7 @@ pub(crate) fn quarantine_file(session: &Session, rows: u64) -> Option<String> {
     }
 }
 
-fn counts(state: &RunState) -> (RowCounts, std::collections::BTreeMap<String, u64>) {
+fn counts(state: &RunState) -> (RowCounts, BTreeMap<String, u64>) {
     let published = state.assembled.as_ref().map_or(0, |a| a.rows);
     let quarantine = state
         .sealed

@@ -74,6 +74,9 @@ pub struct Output {
     pub files: Vec<String>,
     /// Rows in them.
     pub rows: u64,
+    /// Rows of each part of a training set, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub split: BTreeMap<String, u64>,
 }
 
 /// One transform job.

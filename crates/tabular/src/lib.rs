@@ -11,6 +11,7 @@
 
 pub mod assemble;
 pub mod bad_rows;
+pub mod check;
 pub mod compression;
 pub mod convert;
 pub mod dialect;
@@ -82,6 +83,7 @@ mod wrapper_signature;
 pub use assemble::*;
 pub use bad_rows::{BadReason, BadRow, OnBadRow};
 pub use batches::parquet_rows;
+pub use check::{Checked, check};
 pub use compression::*;
 pub use convert::{ConvertJob, Converted, Target, convert};
 pub use dialect::{Dialect, DialectGuess, sniff_dialect};
@@ -90,7 +92,7 @@ pub use error::TabularError;
 pub use format::{Format, Layout};
 pub use input::Input;
 pub use inspect::{InspectOptions, Inspection, TextInspection, inspect};
-pub use label::{Label, LabelRule, OnMissing};
+pub use label::{LABEL_MAP, Label, LabelRule, OnMissing};
 pub use parquet_writer::*;
 pub use progress::Progress;
 pub use scan::{FileScan, Scan, ScanOptions, Typing, scan};

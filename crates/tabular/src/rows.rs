@@ -419,7 +419,9 @@ impl<'a> Place<'a> {
 pub(crate) struct Refusals {
     policy: OnBadRow,
     quarantine: Option<Quarantine>,
-    first: Option<Box<BadRow>>,
+    /// The first of them, without their bytes: at most `most`, and at least one.
+    first: Vec<BadRow>,
+    most: usize,
     /// Bad rows by reason.
     pub(crate) counts: BTreeMap<BadReason, u64>,
     /// Source rows, good and bad.
@@ -431,7 +433,8 @@ impl Refusals {
         Self {
             policy,
             quarantine: None,
-            first: None,
+            first: Vec::new(),
+            most: 1,
             counts: BTreeMap::new(),
             total: 0,
         }
@@ -441,6 +444,17 @@ impl Refusals {
     pub(crate) fn keep_in(mut self, path: &Path) -> Result<Self, TabularError> {
         self.quarantine = Some(Quarantine::create(path)?);
         Ok(self)
+    }
+
+    /// The first `most` bad rows are kept to be shown.
+    pub(crate) fn showing(mut self, most: usize) -> Self {
+        self.most = most.max(1);
+        self
+    }
+
+    /// The rows to be shown, once.
+    pub(crate) fn shown(&mut self) -> Vec<BadRow> {
+        std::mem::take(&mut self.first)
     }
 
     /// Makes the file of bad rows durable. Worth calling even where the pass has failed: the rows
@@ -459,8 +473,11 @@ impl Refusals {
         if let Some(quarantine) = &mut self.quarantine {
             quarantine.add(&row)?;
         }
-        if self.first.is_none() {
-            self.first = Some(Box::new(row));
+        if self.first.len() < self.most {
+            self.first.push(BadRow {
+                raw: Vec::new(),
+                ..row
+            });
         }
         Ok(())
     }
@@ -486,12 +503,12 @@ impl Refusals {
             (None, Some(n)) => format!("{n} rows"),
             (None, None) => return Ok(()),
         };
-        match self.first.take() {
+        match self.shown().into_iter().next() {
             Some(first) => Err(TabularError::TooManyBadRows {
                 bad,
                 total: self.total,
                 limit,
-                first,
+                first: Box::new(first),
             }),
             None => Ok(()),
         }
