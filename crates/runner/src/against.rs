@@ -17,7 +17,7 @@ use crate::stages::{convert, source};
 use crate::words::{counted, grouped};
 
 /// How many bad rows are told one by one.
-const SHOWN: usize = 10;
+const SHOWN: usize = 20;
 
 /// What of the pipeline does not fit the data in `file`, which is read whole, and what of the data
 /// does not keep the pipeline's contract (code `data`): each at its place in the pipeline. Columns
@@ -98,7 +98,9 @@ fn held(
     sample.columns.extend(missing.iter().cloned());
     let named = named(spec, file, &sample);
     let label = named.is_empty().then(|| spec.prepare.label.as_ref());
-    let label = label.flatten().filter(|l| !missing.contains(&l.column));
+    let label = label
+        .flatten()
+        .filter(|l| any_keys || !missing.contains(&l.column));
     let rows = Rows {
         dialect,
         header: if any_keys { sample.columns } else { header },
@@ -137,7 +139,7 @@ fn missing_columns(spec: &Spec, file: &Path, missing: &[String], header: &[Strin
         listed(missing)
     );
     let help = format!(
-        "the file has {}; mend the data, or take the column out of the contract",
+        "the file has {}; mend the data, or the contract",
         listed(header)
     );
     data_problem(spec, "source.columns", message, Some(help))
@@ -204,51 +206,57 @@ impl Rows {
     }
 }
 
-/// The first bad rows, one by one, and how many there are in all.
+/// The first bad rows of each kind, one by one, and how many there are in all.
 fn bad_rows(spec: &Spec, checked: &Checked) -> Vec<Problem> {
-    let bad = checked.bad_rows();
+    let in_contract = |name: &String| contract(spec).iter().any(|c| c.name == *name);
     let place = |row: &BadRow| match &row.column {
-        Some(_) if row.expected.ends_with(LABEL_MAP) => "prepare.label",
-        Some(column) if contract(spec).iter().any(|c| c.name == *column) => "source.columns",
+        Some(_) if row.expected.ends_with(LABEL_MAP) => "prepare.label.map",
+        Some(column) if in_contract(column) => "source.columns",
         Some(_) => "prepare.label",
         None => "source.uri",
     };
     let tell = |row: &BadRow| data_problem(spec, place(row), row.to_string(), None);
     let mut problems: Vec<Problem> = checked.first.iter().map(tell).collect();
-    let shown = problems.len() as u64;
-    let reasons = checked
-        .bad
-        .iter()
-        .map(|(reason, n)| format!("{n} {reason}"));
-    let message = format!(
-        "{} of {} {} bad ({}); the first {} told above",
+    if let Some(last) = checked.first.last() {
+        let help = what_a_run_does(spec.source.on_bad_row);
+        problems.push(data_problem(
+            spec,
+            place(last),
+            in_all(checked),
+            Some(help.into()),
+        ));
+    }
+    problems
+}
+
+fn in_all(checked: &Checked) -> String {
+    let (bad, shown) = (checked.bad_rows(), checked.first.len() as u64);
+    let reasons = checked.bad.iter();
+    let reasons = reasons.map(|(reason, n)| format!("{} {reason}", grouped(*n)));
+    let told = match (shown, bad) {
+        (1, 1) => "it is",
+        (shown, bad) if shown == bad => "all are",
+        _ => "the first of each kind are",
+    };
+    format!(
+        "{} of {} {} bad ({}); {told} told above",
         grouped(bad),
         counted(checked.rows, "row"),
         if bad == 1 { "is" } else { "are" },
         reasons.collect::<Vec<_>>().join(", "),
-        if shown == 1 {
-            "is".to_owned()
-        } else {
-            format!("{shown} are")
-        },
-    );
-    let help = match spec.source.on_bad_row {
+    )
+}
+
+fn what_a_run_does(on_bad_row: OnBadRow) -> &'static str {
+    match on_bad_row {
         OnBadRow::Fail => {
-            "a run stops at the first of them (on_bad_row: fail): mend the data, or the contract"
+            "a run stops at the first of them (on_bad_row: fail): mend the data, or what is asked of it"
         }
         OnBadRow::Quarantine { .. } => {
-            "a run sets them aside up to its limit (on_bad_row: quarantine): mend the data, or the contract"
+            "a run sets them aside, up to its limit (on_bad_row: quarantine): mend the data, or what is \
+             asked of it"
         }
-    };
-    if bad > 0 {
-        let path = if contract(spec).is_empty() {
-            "source.uri"
-        } else {
-            "source.columns"
-        };
-        problems.push(data_problem(spec, path, message, Some(help.into())));
     }
-    problems
 }
 
 fn data_problem(spec: &Spec, path: &str, message: String, help: Option<String>) -> Problem {

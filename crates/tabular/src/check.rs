@@ -1,5 +1,5 @@
 //! Data held to what is asked of it, without anything being written: every row is looked at, and the
-//! first bad ones are kept to be shown.
+//! first bad ones of each kind are kept to be shown.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,8 @@ pub struct Checked {
     pub rows: u64,
     /// Bad rows by reason.
     pub bad: BTreeMap<BadReason, u64>,
-    /// The first bad rows in input order, as many as were asked for, without their bytes.
+    /// The first bad rows of each kind in input order, as many as were asked for, without their bytes.
+    /// A kind is a column and a reason: of each there are at most five, which found different things.
     pub first: Vec<BadRow>,
 }
 
@@ -34,7 +35,7 @@ impl Checked {
 
 /// Reads all inputs once and holds each row to the contract of `options`, if it has one, and to
 /// `label`. A row counts once, for its first fault. Whatever `options` say of bad rows, all are
-/// counted, and the first `shown` of them are given. Memory: as of a scan, and the rows shown.
+/// counted, and the first of each kind are given, `shown` at most. Memory: as of a scan, and the rows shown.
 ///
 /// # Errors
 /// Those of [`scan`](crate::scan::scan), apart from bad rows.

@@ -415,6 +415,9 @@ impl<'a> Place<'a> {
     }
 }
 
+/// How many bad rows of one column and reason are shown at most.
+const OF_A_KIND: usize = 5;
+
 /// Bad rows of a pass, in input order: counted, kept and held against the limit.
 pub(crate) struct Refusals {
     policy: OnBadRow,
@@ -446,7 +449,7 @@ impl Refusals {
         Ok(self)
     }
 
-    /// The first `most` bad rows are kept to be shown.
+    /// The first bad rows of each kind are kept to be shown, `most` at most.
     pub(crate) fn showing(mut self, most: usize) -> Self {
         self.most = most.max(1);
         self
@@ -473,13 +476,20 @@ impl Refusals {
         if let Some(quarantine) = &mut self.quarantine {
             quarantine.add(&row)?;
         }
-        if self.first.len() < self.most {
+        if self.first.len() < self.most && self.is_worth_showing(&row) {
             self.first.push(BadRow {
                 raw: Vec::new(),
                 ..row
             });
         }
         Ok(())
+    }
+
+    /// A fault of one column in every row is shown a few times, so that others are seen.
+    fn is_worth_showing(&self, row: &BadRow) -> bool {
+        let alike = |r: &&BadRow| r.reason == row.reason && r.column == row.column;
+        let alike: Vec<&BadRow> = self.first.iter().filter(alike).collect();
+        alike.len() < OF_A_KIND && alike.iter().all(|r| r.found != row.found)
     }
 
     /// Bad rows so far.
