@@ -18,6 +18,9 @@ use crate::blocks::Block;
 use crate::error::TabularError;
 use crate::input::Input;
 
+/// How the problem of a file begins that is no Parquet, or a damaged one.
+pub const NOT_PARQUET: &str = "cannot be read as Parquet";
+
 /// Bytes of values of a block, about.
 const BATCH_BYTES: usize = 1 << 20;
 /// Rows of a block, at most.
@@ -209,7 +212,7 @@ fn guarded<T>(input: &Input, work: impl FnOnce() -> Result<T, String>) -> Result
         .unwrap_or_else(|_| Err("its metadata or pages contradict each other".to_owned()));
     done.map_err(|problem| TabularError::Corrupt {
         path: input.name.clone().into(),
-        problem: format!("cannot be read as Parquet: {problem}"),
+        problem: format!("{NOT_PARQUET}: {problem}"),
     })
 }
 

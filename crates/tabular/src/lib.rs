@@ -82,7 +82,7 @@ mod wrapper_signature;
 
 pub use assemble::*;
 pub use bad_rows::{BadReason, BadRow, OnBadRow};
-pub use batches::parquet_rows;
+pub use batches::{NOT_PARQUET, parquet_rows};
 pub use check::{Checked, check};
 pub use compression::*;
 pub use convert::{ConvertJob, Converted, Target, convert};

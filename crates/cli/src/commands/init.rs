@@ -175,6 +175,16 @@ fn exists(names: &str) -> RunError {
     .with_help("name another folder, `gristmill init KIND DIR`, or run what is there")
 }
 
+fn unwritable(action: &str, path: &Path, error: &std::io::Error) -> RunError {
+    let exit = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => ExitCode::Permission,
+        _ => ExitCode::Failure,
+    };
+    let message = format!("cannot {action} {}: {error}", path.display());
+    RunError::new(exit, message)
+        .with_help("name a folder that can be written to: gristmill init KIND DIR")
+}
+
 /// All files or none: what was made is removed again when one cannot be.
 fn write_all(dir: &Path, files: &[Template]) -> Result<(), RunError> {
     let mut made = Made::default();
@@ -197,7 +207,7 @@ impl Made {
     fn file(&mut self, path: &Path, content: &[u8]) -> Result<(), RunError> {
         let folder = path.parent().unwrap_or(Path::new("."));
         self.folder(folder)?;
-        let failed = |e| RunError::io("write", path, e);
+        let failed = |e| unwritable("write", path, &e);
         // Under another name first: nobody finds half of it, and nothing that exists is replaced.
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
         file.write_all(content).map_err(failed)?;
@@ -217,7 +227,7 @@ impl Made {
             .take_while(|f| !f.as_os_str().is_empty() && !f.exists())
             .collect();
         for folder in missing.into_iter().rev() {
-            std::fs::create_dir(folder).map_err(|e| RunError::io("make the folder", folder, e))?;
+            std::fs::create_dir(folder).map_err(|e| unwritable("make the folder", folder, &e))?;
             self.folders.push(folder.to_owned());
         }
         Ok(())
