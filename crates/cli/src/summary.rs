@@ -69,11 +69,12 @@ fn write_summary(out: &mut String, result: &RunResult) -> std::fmt::Result {
         }
     }
     for (part, rows) in result.output.iter().flat_map(|o| &o.split) {
+        let rows = rows.as_u64().unwrap_or_default();
+        let share = rows as f64 * 100.0 / result.rows.published.max(1) as f64;
         writeln!(
             out,
-            "    {part:<10}  {} ({:.2} %)",
-            counted(*rows, "row"),
-            *rows as f64 * 100.0 / result.rows.published.max(1) as f64
+            "  {part:<11} {:>12} rows  {share:5.2} %",
+            grouped(rows)
         )?;
     }
     if let Some(file) = &result.quarantine_file {

@@ -167,7 +167,7 @@ pub enum Entry {
     /// The run is over, with this result.
     Finished {
         /// What was printed.
-        result: crate::result::RunResult,
+        result: Box<crate::result::RunResult>,
     },
     /// Under `--no-wait` an attempt ended while a job was under way.
     Waiting {

@@ -9,7 +9,7 @@ use gristmill_plan::spec::{Columns, OnEmpty, OnNewColumn, PublishMode, SourceFor
 use gristmill_plan::{Inventory, Plan, Spec};
 use gristmill_tabular::{Input, Layout};
 
-use crate::entry::{Entry, PartRecord};
+use crate::entry::Entry;
 use crate::error::RunError;
 use crate::event::Level;
 use crate::exit_code::ExitCode;
@@ -17,7 +17,7 @@ use crate::folder::write_json;
 use crate::intake;
 use crate::inventory::{self, InputFile, blocking};
 use crate::model::{self, KnownModel};
-use crate::result::{Output, RowCounts, RunResult};
+use crate::result::{Output, RowCounts, RunResult, rows_by_folder};
 use crate::run::RunRequest;
 use crate::sample;
 use crate::session::Session;
@@ -424,7 +424,7 @@ async fn finish(
     result.output = Some(Output {
         uri: target.to_string(),
         path: path.map(|p| p.display().to_string()),
-        split: rows_of_parts(spec_split(session), &parts),
+        split: rows_by_folder(&parts),
         files: parts.into_iter().map(|p| p.name).collect(),
         rows: rows.published,
     });
@@ -434,32 +434,11 @@ async fn finish(
     result.jobs = session.state(RunState::job_records);
     result.succeed();
     session.record(&Entry::Finished {
-        result: result.clone(),
+        result: Box::new(result.clone()),
     })?;
     session.mirror().await?;
     clean(session).await;
     Ok(())
-}
-
-fn spec_split(session: &Session) -> &[(String, f64)] {
-    let split = session.spec.prepare.split.as_ref();
-    split.map_or(&[], |split| split.parts.as_slice())
-}
-
-/// Each part's rows: its files are in a folder of its name.
-fn rows_of_parts(split: &[(String, f64)], files: &[PartRecord]) -> BTreeMap<String, u64> {
-    let rows = |part: &str| {
-        let own = files.iter().filter(|f| {
-            f.name
-                .split_once('/')
-                .is_some_and(|(folder, _)| folder == part)
-        });
-        own.map(|f| f.rows).sum()
-    };
-    split
-        .iter()
-        .map(|(part, _)| (part.clone(), rows(part)))
-        .collect()
 }
 
 /// Where the quarantined rows are: on this machine, or under `work.uri` where it has no copy.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::entry::PartRecord;
 use crate::error::RunError;
 use crate::exit_code::ExitCode;
 use crate::state::RunState;
@@ -63,6 +64,20 @@ fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
+/// Rows by the folders that files are in, in their order: the parts of a split.
+#[must_use]
+pub fn rows_by_folder(parts: &[PartRecord]) -> serde_json::Map<String, serde_json::Value> {
+    let mut rows = serde_json::Map::new();
+    for part in parts {
+        let Some((folder, _)) = part.name.split_once('/') else {
+            continue;
+        };
+        let before = rows.get(folder).and_then(serde_json::Value::as_u64);
+        rows.insert(folder.to_owned(), (before.unwrap_or(0) + part.rows).into());
+    }
+    rows
+}
+
 /// What was published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
@@ -72,11 +87,11 @@ pub struct Output {
     pub path: Option<String>,
     /// Data files, in row order.
     pub files: Vec<String>,
+    /// Rows of each part of a split, by its name; empty without `prepare.split`.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub split: serde_json::Map<String, serde_json::Value>,
     /// Rows in them.
     pub rows: u64,
-    /// Rows of each part of a training set, by its name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub split: BTreeMap<String, u64>,
 }
 
 /// One transform job.

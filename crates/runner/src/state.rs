@@ -204,7 +204,7 @@ impl RunState {
                 });
             }
             Entry::Finished { result } => {
-                self.finished = Some(result.clone());
+                self.finished = Some(result.as_ref().clone());
                 self.stopped_before = None;
             }
             Entry::Stopped { exit, message } => self.stopped = Some((*exit, message.clone())),

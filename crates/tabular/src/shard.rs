@@ -117,7 +117,7 @@ pub fn write_shards(
     progress: &dyn Progress,
 ) -> Result<ShardTotals, TabularError> {
     std::fs::create_dir_all(job.folder).map_err(TabularError::io("create", job.folder))?;
-    let pass = Pass::open(job.inputs, job.scan)?;
+    let pass = Pass::open(job.inputs, &with_keys(job))?;
     let plan = RowPlan::new(job, &pass)?;
     let mut refusals = Refusals::new(job.scan.on_bad_row).keep_in(job.quarantine)?;
     let files = ShardFiles::new(job, plan.fields.clone(), on_sealed);
@@ -130,4 +130,14 @@ pub fn write_shards(
     totals.rows_source = refusals.total;
     totals.quarantined = refusals.counts;
     Ok(totals)
+}
+
+/// The options, with the keys of JSON Lines: all that are written are in the schema.
+fn with_keys(job: &ShardJob<'_>) -> ScanOptions {
+    let names = job.schema.columns.iter().map(|column| column.name.clone());
+    ScanOptions {
+        keys: Some(names.collect()),
+        refuse_new_columns: false,
+        ..job.scan.clone()
+    }
 }

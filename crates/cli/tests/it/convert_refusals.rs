@@ -81,14 +81,17 @@ fn what_is_refused_has_its_code_and_leaves_nothing() {
     error: x.xlsx: the name does not tell the format to write
       help: give --to: csv, csv.gz, csv.sz, csv.snappy, csv.zst, jsonl, jsonl.gz, jsonl.sz, jsonl.snappy, jsonl.zst, parquet
     ");
-    insta::assert_snapshot!(refused(&["some.parquet", "x.csv"], 2), @"error: some.parquet: Parquet can be written and inspected, and not read by `convert` in this version");
+    insta::assert_snapshot!(refused(&["some.parquet", "x.csv"], 65), @r"
+    error: some.parquet: cannot be read as Parquet: EOF: Parquet file too small. Size is 4 but need 8
+      help: `gristmill inspect` says what the file is; where its name does not tell, --from (source.format) does
+    ");
     insta::assert_snapshot!(refused(&["in.csv", "nowhere/x.csv"], 1), @r"
     error: cannot create nowhere/x.csv: No such file or directory (os error 2)
       help: make its folder first
     ");
     assert!(
         refused(&["in.csv", "x.csv", "--to", "xlsx"], 2)
-            .contains("[possible values: csv, csv.gz, csv.sz, csv.snappy, csv.zst, parquet]")
+            .contains("[possible values: csv, csv.gz, csv.sz, csv.snappy, csv.zst, jsonl, jsonl.gz, jsonl.sz, jsonl.snappy, jsonl.zst, parquet]")
     );
     assert!(refused(&["in.csv"], 2).contains("<IN... OUT>"));
 }

@@ -90,7 +90,7 @@ fn training_runs_at_once() {
     let project = Project::new();
     let done = follow(&project, &init(&project, "training", "demo")).expect(0);
     assert!(
-        done.stdout.contains("    train       391 rows (79.31 %)\n"),
+        done.stdout.contains("391 rows  79.31 %\n"),
         "{}",
         done.stdout
     );

@@ -23,4 +23,5 @@ mod scoring;
 #[path = "../../../cloud/tests/it/conformance/seaweed.rs"]
 mod seaweed;
 mod second_store;
+mod training;
 mod variants;
