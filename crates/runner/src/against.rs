@@ -97,7 +97,7 @@ fn held(
     let header = sample.columns.clone();
     sample.columns.extend(missing.iter().cloned());
     let named = named(spec, file, &sample);
-    let label = named.is_empty().then(|| spec.prepare.label.as_ref());
+    let label = named.is_empty().then_some(spec.prepare.label.as_ref());
     let label = label
         .flatten()
         .filter(|l| any_keys || !missing.contains(&l.column));

@@ -58,11 +58,10 @@ pub fn classify(error: &TabularError) -> RunError {
                  then mend them, or raise max_ratio or max_rows"),
         TabularError::Header { .. }
         | TabularError::HeadersDiffer { .. }
+        | TabularError::MissingColumns { .. }
         | TabularError::NewColumns { .. }
         | TabularError::RecordTooLong { .. }
         | TabularError::RowTooLarge { .. } => RunError::new(ExitCode::Data, text),
-        TabularError::MissingColumns { .. } => RunError::new(ExitCode::Data, text)
-            .with_help("mend the data, or what names the column: the contract (source.columns), or an option of the command"),
         TabularError::Changed { .. } => RunError::new(ExitCode::Data, text)
             .with_help("wait until the input is complete, then start again with --fresh"),
         TabularError::OutputExists { .. } => {
