@@ -185,9 +185,19 @@ pub(crate) struct ValidateArgs {
     /// Pipeline files.
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
-    /// A file of parameters, which has to fit each of them.
+    /// Hold each of them to this file of data as well: the columns that it names, and every row to its
+    /// contract. Exit code 78 where the pipeline has to change, 65 where the data has.
+    #[arg(long, value_name = "DATA")]
+    pub(crate) against: Option<PathBuf>,
+    /// A parameter, as each of them takes it.
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = name_value)]
+    pub(crate) param: Vec<(String, String)>,
+    /// A file of parameters, which has to fit each of them; -p comes before it.
     #[arg(long, value_name = "FILE", env = "GRISTMILL_PARAMS_FILE")]
     pub(crate) params_file: Option<PathBuf>,
+    /// With --against: worker threads; by default one a core.
+    #[arg(long, value_name = "N", env = "GRISTMILL_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
 }
 
 /// `plan`.
@@ -276,7 +286,7 @@ pub(crate) struct CancelArgs {
 #[command(
     after_help = "Writes pipelines/KIND.yaml, a sample of real flights, the schema for editors and a README.md \
 into DIR, and prints the commands that run it. No file that exists is touched: exit code 73 then, and nothing \
-is written (a README.md that is there is simply kept)."
+is written. A README.md that is there is simply kept, and so is what a pipeline of another KIND left."
 )]
 pub(crate) struct InitArgs {
     /// What the pipeline does.

@@ -131,7 +131,7 @@ async fn chain_sdk(config: &CloudConfig) -> Result<(SdkConfig, Option<String>), 
     let sdk = loader.load().await;
     if sdk.region().is_none() {
         return Err(invalid("region", "no region is configured")
-            .with_help("set AWS_REGION, or `region` in the profile of AWS_PROFILE"));
+            .with_help("set AWS_REGION, or `region` in the profile of AWS_PROFILE; with --local no account is needed"));
     }
     let s3_url = s3_endpoint(&sdk);
     Ok((sdk, s3_url))

@@ -208,9 +208,20 @@ fn estimate(spec: &Spec, inventory: &Inventory, sample: &Sample, columns: &Roles
     let bytes = u128::from(rows) * share(u128::from(sample.bytes)) / u128::from(sample.rows.max(1));
     let shard_bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
     let by = |total: u64, each: Option<u64>| each.map_or(1, |each| total.div_ceil(each.max(1)));
-    let shards = by(shard_bytes, spec.shards.max_bytes)
-        .max(by(rows, spec.shards.max_rows))
-        .min(rows);
+    let cut = |share: f64| {
+        by(share_of(shard_bytes, share), spec.shards.max_bytes)
+            .max(by(share_of(rows, share), spec.shards.max_rows))
+    };
+    let shards = match &spec.prepare.split {
+        Some(split) => split.parts.iter().map(|(_, share)| cut(*share)).sum(),
+        None => cut(1.0),
+    };
+    // A part without rows has a file all the same; a shard without rows there is none.
+    let shards = if rows == 0 || spec.prepare.split.is_none() {
+        shards.min(rows)
+    } else {
+        shards
+    };
     let instances = spec.transform.as_ref().map_or(0, |t| t.instance_count);
     let busy = instances.min(u32::try_from(shards).unwrap_or(u32::MAX));
     Estimate {
@@ -224,6 +235,17 @@ fn estimate(spec: &Spec, inventory: &Inventory, sample: &Sample, columns: &Roles
         instances_busy: busy,
         instances_idle: instances - busy,
     }
+}
+
+/// A part of a number, for people: beyond 2⁵³ not to the last digit.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a guess; shares are between 0 and 1"
+)]
+fn share_of(n: u64, share: f64) -> u64 {
+    (n as f64 * share).ceil() as u64
 }
 
 fn requests(transform: &Transform, rows: u64, shards: u64, bytes: u64) -> u64 {

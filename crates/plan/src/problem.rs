@@ -196,6 +196,8 @@ pub mod code {
     pub const COLUMN: &str = "column";
     /// A column that the input does not have.
     pub const NO_SUCH_COLUMN: &str = "no-such-column";
+    /// Nothing in the file: the data at hand does not keep its contract, or cannot be read.
+    pub const DATA: &str = "data";
     /// Snappy CSV with a `split_type` that cuts it at newlines.
     pub const SNAPPY_WITH_LINE_SPLIT: &str = "snappy-with-line-split";
     /// `max_concurrent_transforms` × `max_payload_in_mb` above 100.

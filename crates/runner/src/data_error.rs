@@ -1,7 +1,7 @@
 //! From errors of the data crate to exit codes and advice.
 
 use gristmill_cloud::CloudError;
-use gristmill_tabular::{BadReason, TabularError, WrongWrapper};
+use gristmill_tabular::{BadReason, LABEL_MAP, NOT_PARQUET, TabularError, WrongWrapper};
 
 use crate::error::RunError;
 use crate::exit_code::ExitCode;
@@ -39,6 +39,18 @@ pub fn classify(error: &TabularError) -> RunError {
         TabularError::NoInput | TabularError::Empty { .. } => RunError::new(ExitCode::NoInput, text),
         TabularError::BadRow(row) if row.reason == BadReason::TooLong => RunError::new(ExitCode::Data, format!("bad row: {text}"))
             .with_help("raise transform.max_payload_in_mb or source.max_record, or set such rows aside: on_bad_row: quarantine"),
+        TabularError::BadRow(row) if row.reason == BadReason::Encoding => {
+            RunError::new(ExitCode::Data, format!("bad row: {text}")).with_help(
+                "convert the file to UTF-8 first (iconv -f ISO-8859-1 -t UTF-8), or set such rows aside: \
+                 on_bad_row: quarantine (--on-bad-row quarantine)",
+            )
+        }
+        TabularError::BadRow(row) if row.expected.ends_with(LABEL_MAP) => {
+            RunError::new(ExitCode::Data, format!("bad row: {text}")).with_help(
+                "add the text to the label's map, mend the row, or set bad rows aside: \
+                 on_bad_row: quarantine (--on-bad-row quarantine)",
+            )
+        }
         TabularError::BadRow(_) => RunError::new(ExitCode::Data, format!("bad row: {text}"))
             .with_help("mend the row, or set bad rows aside: on_bad_row: quarantine (--on-bad-row quarantine)"),
         TabularError::TooManyBadRows { .. } => RunError::new(ExitCode::Data, text)
@@ -63,6 +75,12 @@ pub fn classify(error: &TabularError) -> RunError {
         TabularError::Options(_) => RunError::new(ExitCode::Usage, text),
         TabularError::Cancelled => RunError::new(ExitCode::Interrupted, "interrupted"),
         TabularError::Internal(_) => RunError::bug(text),
+        TabularError::Corrupt { problem, .. } if problem.starts_with(NOT_PARQUET) => {
+            RunError::new(ExitCode::Data, text).with_help(
+                "`gristmill inspect` says what the file is; where its name does not tell, --from \
+                 (source.format) does",
+            )
+        }
         TabularError::Corrupt { .. } => RunError::new(ExitCode::Data, text),
         TabularError::Columnar { action, .. } if *action != "encode" && *action != "write" => {
             RunError::new(ExitCode::Data, text)

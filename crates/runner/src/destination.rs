@@ -169,7 +169,14 @@ impl Destination {
     pub(crate) async fn delete(&self, name: &str) -> Result<(), RunError> {
         match self {
             Self::S3 { store, prefix } => Ok(store.delete(&Self::key(prefix, name)).await?),
-            Self::Folder { path, .. } => remove(&path.join(name)),
+            Self::Folder { path, .. } => {
+                remove(&path.join(name))?;
+                if let Some((part, _)) = name.rsplit_once('/') {
+                    // A part's folder goes with its last file, as it does in S3.
+                    let _ = std::fs::remove_dir(path.join(part));
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -329,7 +336,11 @@ mod tests {
                 .unwrap()
                 .contains(&"train/part".to_owned())
         );
+        place.put_file("train/other", &source).await.unwrap();
         place.delete("train/part").await.unwrap();
+        assert!(dir.path().join("out/train/other").exists());
+        place.delete("train/other").await.unwrap();
+        assert!(!dir.path().join("out/train").exists());
         place.delete("part").await.unwrap();
         place.delete("part").await.unwrap();
         assert_eq!(place.names().await.unwrap(), ["claim"]);

@@ -95,7 +95,7 @@ impl WorkFolder {
                 ExitCode::Temporary,
                 format!("another process is working on run key {run_key:?} (lock {})", path.display()),
             )
-            .with_help("wait for it to end and call again, or give this run a key of its own with --run-key")),
+            .with_help("`gristmill wait` waits for it; then call again. Or give this run a key of its own with --run-key")),
             Err(TryLockError::Error(e)) => Err(RunError::io("lock", &path, e)),
         }
     }

@@ -7,6 +7,7 @@
 //! adds up to ([`state`]), does what is missing, and records what it did. A killed run that is
 //! started again therefore goes on where it was, here or, through `work.uri`, on another machine.
 
+mod against;
 pub mod cancel;
 mod cancelling;
 pub mod data_error;
@@ -44,6 +45,7 @@ pub mod target;
 mod waiting;
 pub mod words;
 
+pub use against::against;
 pub use cancel::Cancel;
 pub use cancelling::cancel;
 pub use entry::PipelineText;

@@ -1,5 +1,6 @@
 //! The stages in order, for the two kinds of pipeline: with a transform, and without.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -207,11 +208,9 @@ pub(crate) async fn look(
 fn begin(session: &Session, files: Vec<InputFile>, ready: &Ready) -> Result<(), RunError> {
     intake::record(session, files, &ready.source)?;
     write_json(&session.folder.plan_json(), &ready.plan)?;
-    for warning in &ready.plan.warnings {
+    let new = new_columns(&session.spec, &ready.header);
+    for warning in ready.plan.warnings.iter().chain(&new) {
         session.note(Level::Warn, warning.clone());
-    }
-    if let Some(warning) = new_columns(&session.spec, &ready.header) {
-        session.note(Level::Warn, warning);
     }
     Ok(())
 }
@@ -272,7 +271,7 @@ fn empty(session: &Session, result: &mut RunResult, why: &str) -> Result<(), Run
 }
 
 /// What `on_new_column: warn` has to say.
-fn new_columns(spec: &Spec, header: &[String]) -> Option<String> {
+pub(crate) fn new_columns(spec: &Spec, header: &[String]) -> Option<String> {
     let Columns::Contract(contract) = &spec.source.columns else {
         return None;
     };
@@ -462,7 +461,7 @@ pub(crate) fn quarantine_file(session: &Session, rows: u64) -> Option<String> {
     }
 }
 
-fn counts(state: &RunState) -> (RowCounts, std::collections::BTreeMap<String, u64>) {
+fn counts(state: &RunState) -> (RowCounts, BTreeMap<String, u64>) {
     let published = state.assembled.as_ref().map_or(0, |a| a.rows);
     let quarantine = state
         .sealed

@@ -9,6 +9,7 @@ use crate::error::RunError;
 use crate::exit_code::ExitCode;
 use crate::inventory::{self, blocking};
 use crate::pipeline;
+use crate::ready;
 use crate::run::{RunRequest, resolve};
 use crate::services::{self, Local};
 
@@ -35,11 +36,15 @@ pub async fn preview(request: &RunRequest) -> Result<Plan, RunError> {
     let store = cloud.as_ref().map(Cloud::store);
     let patterns: Vec<String> = spec.source.uri.iter().map(ToString::to_string).collect();
     let files = inventory::list(&patterns, store.as_ref(), &[]).await?;
+    let unready = ready::missing(&spec, store.as_ref()).await?;
     if files.is_empty() {
-        return Err(RunError::new(
-            ExitCode::NoInput,
-            "nothing matches source.uri",
-        ));
+        let error = RunError::new(ExitCode::NoInput, "nothing matches source.uri");
+        return Err(match unready.as_slice() {
+            [] => error,
+            [marker, ..] => {
+                error.with_help(format!("the input may not be ready: {marker} is not there"))
+            }
+        });
     }
     let inputs = inventory::open(
         &files,
@@ -48,11 +53,25 @@ pub async fn preview(request: &RunRequest) -> Result<Plan, RunError> {
         &std::env::temp_dir(),
     );
     let planned = pipeline::plan_inventory(&files, request.limit_rows);
-    let drafted = blocking(move || pipeline::draft(&spec, &planned, &inputs)).await?;
-    drafted.map(|(plan, ..)| plan).ok_or_else(|| {
+    let drafted = blocking(move || {
+        let drafted = pipeline::draft(&spec, &planned, &inputs)?;
+        Ok(drafted.map(|(plan, _, header)| (plan, pipeline::new_columns(&spec, &header))))
+    })
+    .await?;
+    let (mut plan, new) = drafted.ok_or_else(|| {
         let name = files.first().map(|f| f.uri.clone()).unwrap_or_default();
         RunError::new(ExitCode::NoInput, format!("{name} is empty"))
-    })
+    })?;
+    plan.warnings.extend(new);
+    plan.warnings.extend(unready.iter().map(|m| not_ready(m)));
+    Ok(plan)
+}
+
+fn not_ready(marker: &str) -> String {
+    format!(
+        "the input is not ready: {marker} is not there, and a run waits for it; this plan is of what lies \
+         there now"
+    )
 }
 
 async fn connect(

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use gristmill_cloud::S3Uri;
-use gristmill_plan::{Location, format_duration};
+use gristmill_cloud::{Cloud, S3Uri, Store};
+use gristmill_plan::{Location, Spec, format_duration};
 
 use crate::error::RunError;
 use crate::event::Level;
@@ -33,7 +33,12 @@ pub(crate) async fn until_ready(session: &Session) -> Result<(), RunError> {
     let mut pause = PAUSE_FIRST;
     for marker in markers(&session.spec.source.uri, &ready.marker) {
         let mut told = false;
-        while !session.cancel.guard(is_there(session, &marker)).await? {
+        let store = session.cloud.as_ref().map(Cloud::store);
+        while !session
+            .cancel
+            .guard(is_there(store.as_ref(), &marker))
+            .await?
+        {
             let left = Duration::from_secs(wait).saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return Err(not_ready(&marker, wait));
@@ -77,13 +82,31 @@ fn folder(pattern: &Location) -> Option<String> {
     Some(text[..end].to_owned())
 }
 
-async fn is_there(session: &Session, marker: &str) -> Result<bool, RunError> {
+/// The markers that are not there now.
+///
+/// # Errors
+/// The disk's or the store's.
+pub(crate) async fn missing(spec: &Spec, store: Option<&Store>) -> Result<Vec<String>, RunError> {
+    let Some(ready) = &spec.source.ready else {
+        return Ok(Vec::new());
+    };
+    let mut missing = Vec::new();
+    for marker in markers(&spec.source.uri, &ready.marker) {
+        if !is_there(store, &marker).await? {
+            missing.push(marker);
+        }
+    }
+    Ok(missing)
+}
+
+async fn is_there(store: Option<&Store>, marker: &str) -> Result<bool, RunError> {
     if !marker.starts_with("s3://") {
         let path = Path::new(marker);
         let there = tokio::fs::try_exists(path).await;
         return there.map_err(|e| RunError::io("look for the marker", path, e));
     }
-    let meta = session.store()?.head(&S3Uri::parse(marker)?).await?;
+    let store = store.ok_or_else(|| RunError::bug("an S3 source without a store"))?;
+    let meta = store.head(&S3Uri::parse(marker)?).await?;
     Ok(meta.is_some())
 }
 

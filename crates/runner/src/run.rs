@@ -324,9 +324,11 @@ async fn find_or_begin(
         None if request.fresh => None,
         None => opening::find(work, remote, run_key).await?,
     };
-    let finished = found.as_ref().is_some_and(|f| f.state.finished.is_some());
+    // An earlier attempt asked; one that only looks at its job, once a minute, need not ask again.
+    let asked = |f: &OpenRun| f.state.finished.is_some() || f.state.has_job_under_way();
+    let asked = found.as_ref().is_some_and(asked);
     let remarks = match places.cloud {
-        Some(cloud) if !request.local && !finished => store_check::check(spec, cloud).await?,
+        Some(cloud) if !request.local && !asked => store_check::check(spec, cloud).await?,
         _ => Vec::new(),
     };
     if let Some(found) = found {
@@ -526,7 +528,7 @@ pub(crate) fn known_run(work: &WorkFolder, run: &str) -> Result<String, RunError
             ExitCode::NoInput,
             format!("no run {run:?} is known in {}", work.root().display()),
         )
-        .with_help("run ids are under runs/ there; --work-dir names another folder")
+        .with_help("`gristmill runs` lists those that are; --work-dir names another folder")
     };
     if run == "last" {
         return work.last()?.map(|r| r.run_id).ok_or_else(unknown);

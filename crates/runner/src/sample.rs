@@ -134,7 +134,7 @@ fn look_at_text(
     let input = Input::new(&first.name, format, Arc::new(open));
     let found = match scan(&[input], &lenient(spec, dialect, None), &()) {
         Err(TabularError::Empty { .. }) => return Ok(None),
-        other => other?,
+        other => other.map_err(beginning_error)?,
     };
     Ok(Some(Sample {
         columns: found.header,
@@ -145,11 +145,21 @@ fn look_at_text(
     }))
 }
 
+/// Here, only a contract asks for columns.
+fn beginning_error(error: TabularError) -> RunError {
+    let missing = matches!(error, TabularError::MissingColumns { .. });
+    let error = RunError::from(error);
+    if !missing {
+        return error;
+    }
+    error.with_help("the contract (source.columns) names them: mend the data, or the contract")
+}
+
 /// Parquet says how many rows it has; how long they are as text, the first ones show.
 fn look_at_columns(spec: &Spec, first: &Input) -> Result<(Sample, Dialect), RunError> {
     let dialect = Dialect::default();
     let options = lenient(spec, dialect, Some(SAMPLE_ROWS));
-    let found = scan(std::slice::from_ref(first), &options, &())?;
+    let found = scan(std::slice::from_ref(first), &options, &()).map_err(beginning_error)?;
     let rows = parquet_rows(first)?;
     let bytes = u128::from(found.bytes) * u128::from(rows) / u128::from(found.rows_source.max(1));
     let stored = first.stored_bytes()?;

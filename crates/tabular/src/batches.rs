@@ -21,6 +21,9 @@ use crate::input::Input;
 use crate::ranges::Seekable;
 use crate::rows::records_of_block;
 
+/// How the problem of a file begins that is no Parquet, or a damaged one.
+pub const NOT_PARQUET: &str = "cannot be read as Parquet";
+
 /// Bytes of values of a block, about.
 const BATCH_BYTES: usize = 1 << 20;
 /// Rows of a block, at most.
@@ -291,7 +294,7 @@ fn guarded<T>(input: &Input, work: impl FnOnce() -> Result<T, String>) -> Result
             .take_failure()
             .unwrap_or_else(|| TabularError::Corrupt {
                 path: input.name.clone().into(),
-                problem: format!("cannot be read as Parquet: {problem}"),
+                problem: format!("{NOT_PARQUET}: {problem}"),
             })
     })
 }

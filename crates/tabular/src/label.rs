@@ -13,6 +13,8 @@ use crate::scan::places;
 use crate::schema::{Column, ColumnType};
 use crate::values;
 
+/// How a row's `expected` ends where its text is not in the label's map.
+pub const LABEL_MAP: &str = "as the label's map has them";
 /// The most entries of a mapping.
 pub const MAX_CLASSES: usize = 65_536;
 
@@ -166,7 +168,7 @@ impl Labeller {
                 let known: Vec<String> = classes.iter().map(|(from, _)| from.clone()).collect();
                 Err((
                     BadReason::NotAllowed,
-                    format!("one of {}, as the label's map has them", quoted(&known)),
+                    format!("one of {}, {LABEL_MAP}", quoted(&known)),
                 ))
             }
         }

@@ -11,6 +11,7 @@
 
 pub mod assemble;
 pub mod bad_rows;
+pub mod check;
 pub mod compression;
 pub mod convert;
 pub mod dialect;
@@ -83,7 +84,8 @@ mod wrapper_signature;
 
 pub use assemble::*;
 pub use bad_rows::{BadReason, BadRow, OnBadRow};
-pub use batches::parquet_rows;
+pub use batches::{NOT_PARQUET, parquet_rows};
+pub use check::{Checked, check};
 pub use compression::*;
 pub use convert::{ConvertJob, Converted, Target, convert};
 pub use dialect::{Dialect, DialectGuess, sniff_dialect};
@@ -93,7 +95,7 @@ pub use error::TabularError;
 pub use format::{Format, Layout};
 pub use input::Input;
 pub use inspect::{InspectOptions, Inspection, TextInspection, inspect};
-pub use label::{Label, LabelRule, OnMissing};
+pub use label::{LABEL_MAP, Label, LabelRule, OnMissing};
 pub use parquet_writer::*;
 pub use progress::Progress;
 pub use ranges::ReadRange;

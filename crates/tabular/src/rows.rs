@@ -460,11 +460,16 @@ impl<'a> Place<'a> {
     }
 }
 
+/// How many bad rows of one column and reason are shown at most.
+const OF_A_KIND: usize = 5;
+
 /// Bad rows of a pass, in input order: counted, kept and held against the limit.
 pub(crate) struct Refusals {
     policy: OnBadRow,
     quarantine: Option<Quarantine>,
-    first: Option<Box<BadRow>>,
+    /// The first of them, without their bytes: at most `most`, and at least one.
+    first: Vec<BadRow>,
+    most: usize,
     /// Bad rows by reason.
     pub(crate) counts: BTreeMap<BadReason, u64>,
     /// Source rows, good and bad.
@@ -476,7 +481,8 @@ impl Refusals {
         Self {
             policy,
             quarantine: None,
-            first: None,
+            first: Vec::new(),
+            most: 1,
             counts: BTreeMap::new(),
             total: 0,
         }
@@ -486,6 +492,17 @@ impl Refusals {
     pub(crate) fn keep_in(mut self, path: &Path) -> Result<Self, TabularError> {
         self.quarantine = Some(Quarantine::create(path)?);
         Ok(self)
+    }
+
+    /// The first bad rows of each kind are kept to be shown, `most` at most.
+    pub(crate) fn showing(mut self, most: usize) -> Self {
+        self.most = most.max(1);
+        self
+    }
+
+    /// The rows to be shown, once.
+    pub(crate) fn shown(&mut self) -> Vec<BadRow> {
+        std::mem::take(&mut self.first)
     }
 
     /// Makes the file of bad rows durable. Worth calling even where the pass has failed: the rows
@@ -504,10 +521,20 @@ impl Refusals {
         if let Some(quarantine) = &mut self.quarantine {
             quarantine.add(&row)?;
         }
-        if self.first.is_none() {
-            self.first = Some(Box::new(row));
+        if self.first.len() < self.most && self.is_worth_showing(&row) {
+            self.first.push(BadRow {
+                raw: Vec::new(),
+                ..row
+            });
         }
         Ok(())
+    }
+
+    /// A fault of one column in every row is shown a few times, so that others are seen.
+    fn is_worth_showing(&self, row: &BadRow) -> bool {
+        let alike = |r: &&BadRow| r.reason == row.reason && r.column == row.column;
+        let alike: Vec<&BadRow> = self.first.iter().filter(alike).collect();
+        alike.len() < OF_A_KIND && alike.iter().all(|r| r.found != row.found)
     }
 
     /// Bad rows so far.
@@ -531,12 +558,12 @@ impl Refusals {
             (None, Some(n)) => format!("{n} rows"),
             (None, None) => return Ok(()),
         };
-        match self.first.take() {
+        match self.shown().into_iter().next() {
             Some(first) => Err(TabularError::TooManyBadRows {
                 bad,
                 total: self.total,
                 limit,
-                first,
+                first: Box::new(first),
             }),
             None => Ok(()),
         }

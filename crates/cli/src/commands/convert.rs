@@ -193,7 +193,7 @@ fn job(
     options.max_record = args.csv.max_record.unwrap_or(options.max_record);
     options.refuse_new_columns = args.on_new_column == OnNewColumn::Fail;
     options.typing = typing(args, &inputs, &options, to)?;
-    let mut job = ConvertJob::new(inputs, to, target(args, output));
+    let mut job = ConvertJob::new(inputs, to, target(args, output)?);
     job.options = options;
     job.overwrite = args.overwrite;
     job.canonical = args.canonical;
@@ -217,17 +217,28 @@ fn job(
 }
 
 /// A folder if it ends with a slash, is one, or is to be cut into parts.
-fn target(args: &ConvertArgs, output: &Path) -> Target {
+///
+/// # Errors
+/// `Usage`, for a file's name where a folder is needed.
+fn target(args: &ConvertArgs, output: &Path) -> Result<Target, RunError> {
     if output.as_os_str() == DASH {
-        return Target::Writer(Box::new(std::io::stdout()));
+        return Ok(Target::Writer(Box::new(std::io::stdout())));
     }
     let slash = output.to_string_lossy().ends_with('/');
     let cut = args.max_bytes.is_some() || args.max_rows.is_some() || !args.split.is_empty();
-    if slash || cut || output.is_dir() {
+    let name = output.to_string_lossy();
+    if cut && !slash && !output.is_dir() && Format::from_name(&name).is_some() {
+        return Err(RunError::new(
+            ExitCode::Usage,
+            format!("{name} is the name of a file, and several files are asked for"),
+        )
+        .with_help("name a folder, with a slash at its end, and the format with --to"));
+    }
+    Ok(if slash || cut || output.is_dir() {
         Target::Folder(output.to_owned())
     } else {
         Target::File(output.to_owned())
-    }
+    })
 }
 
 /// `--columns` and `--type`: types that are given hold for every cell, the others are found over

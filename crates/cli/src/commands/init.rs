@@ -18,24 +18,33 @@ const TRAINING: &str = include_str!("../../templates/training.yaml");
 const CONVERT: &str = include_str!("../../templates/convert.yaml");
 
 const README: &str = "README.md";
+/// Whatever else is there, a pipeline is never taken for ours.
+const PIPELINES: &str = "pipelines/";
 
 /// A file to write: its path below the folder, and its content.
 type Template = (String, Vec<u8>);
 
 pub(crate) fn init(args: &InitArgs, printer: &Printer) -> Result<ExitCode, RunError> {
     let files = templates(args.kind)?;
-    // What is described there is the user's own.
-    let kept = is_there(&args.dir.join(README));
-    let files: Vec<Template> = files
-        .into_iter()
-        .filter(|(name, _)| !(kept && name == README))
-        .collect();
+    // What is described in a README is the user's own; what a pipeline of another kind left is the same.
+    let kept = |(name, content): &Template| {
+        let path = args.dir.join(name);
+        (name == README && is_there(&path))
+            || (!name.starts_with(PIPELINES) && std::fs::read(&path).is_ok_and(|c| c == *content))
+    };
+    let (kept, files): (Vec<Template>, Vec<Template>) = files.into_iter().partition(kept);
     refuse_what_exists(&args.dir, &files)?;
     write_all(&args.dir, &files)?;
     let next = commands(args)?;
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    let kept: Vec<&str> = kept.iter().map(|(name, _)| name.as_str()).collect();
+    let there = if kept.is_empty() {
+        String::new()
+    } else {
+        format!("there already, and kept:\n{}", lines(&kept))
+    };
     let text = format!(
-        "written to {}:\n{}\nrun it:\n{}",
+        "written to {}:\n{}{there}\nrun it:\n{}",
         args.dir.display(),
         lines(&names),
         lines(&next.iter().map(String::as_str).collect::<Vec<_>>())
@@ -44,7 +53,7 @@ pub(crate) fn init(args: &InitArgs, printer: &Printer) -> Result<ExitCode, RunEr
     printer.answer(
         &text,
         &json!({ "status": exit.status(), "exit": exit.number(), "dir": args.dir.display().to_string(),
-            "files": names, "next": next, "error": null }),
+            "files": names, "kept": kept, "next": next, "error": null }),
     );
     Ok(exit)
 }
@@ -163,7 +172,17 @@ fn exists(names: &str) -> RunError {
         ExitCode::Exists,
         format!("{names}: already there; nothing was written"),
     )
-    .with_help("name another folder: gristmill init KIND DIR")
+    .with_help("name another folder, `gristmill init KIND DIR`, or run what is there")
+}
+
+fn unwritable(action: &str, path: &Path, error: &std::io::Error) -> RunError {
+    let exit = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => ExitCode::Permission,
+        _ => ExitCode::Failure,
+    };
+    let message = format!("cannot {action} {}: {error}", path.display());
+    RunError::new(exit, message)
+        .with_help("name a folder that can be written to: gristmill init KIND DIR")
 }
 
 /// All files or none: what was made is removed again when one cannot be.
@@ -188,7 +207,7 @@ impl Made {
     fn file(&mut self, path: &Path, content: &[u8]) -> Result<(), RunError> {
         let folder = path.parent().unwrap_or(Path::new("."));
         self.folder(folder)?;
-        let failed = |e| RunError::io("write", path, e);
+        let failed = |e| unwritable("write", path, &e);
         // Under another name first: nobody finds half of it, and nothing that exists is replaced.
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
         file.write_all(content).map_err(failed)?;
@@ -208,7 +227,7 @@ impl Made {
             .take_while(|f| !f.as_os_str().is_empty() && !f.exists())
             .collect();
         for folder in missing.into_iter().rev() {
-            std::fs::create_dir(folder).map_err(|e| RunError::io("make the folder", folder, e))?;
+            std::fs::create_dir(folder).map_err(|e| unwritable("make the folder", folder, &e))?;
             self.folders.push(folder.to_owned());
         }
         Ok(())

@@ -46,6 +46,24 @@ pub(crate) fn wrong(path: &str, problems: Vec<Problem>) -> RunError {
     error
 }
 
+/// What a pipeline does not take of parameters; that one is missing does not count, since it may come
+/// from elsewhere. A pipeline that is wrong itself is told elsewhere.
+pub(crate) fn refused(
+    pipeline: &PipelineText,
+    params: BTreeMap<String, String>,
+) -> Vec<UsageError> {
+    let Ok(doc) = gristmill_plan::parse(&pipeline.text, &pipeline.path) else {
+        return Vec::new();
+    };
+    let mut context = Context::new(Timestamp::UNIX_EPOCH, &pipeline.folder);
+    context.params = params;
+    let Err(ResolveError::Usage(mut errors)) = gristmill_plan::resolve(&doc, &context) else {
+        return Vec::new();
+    };
+    errors.retain(|e| !matches!(e, UsageError::Missing { .. }));
+    errors
+}
+
 impl ParamsFile {
     /// What a pipeline does not take of it: undeclared names, values of another type. Those that `-p`
     /// gives as well do not count. A pipeline that is wrong itself is told elsewhere.
@@ -54,18 +72,12 @@ impl ParamsFile {
         pipeline: &PipelineText,
         given: &BTreeMap<String, String>,
     ) -> Vec<Problem> {
-        let Ok(doc) = gristmill_plan::parse(&pipeline.text, &pipeline.path) else {
-            return Vec::new();
-        };
-        let mut context = Context::new(Timestamp::UNIX_EPOCH, &pipeline.folder);
         let own = self
             .values
             .iter()
             .filter(|(name, _)| !given.contains_key(*name));
-        context.params = own.map(|(k, v)| (k.clone(), v.clone())).collect();
-        let Err(ResolveError::Usage(errors)) = gristmill_plan::resolve(&doc, &context) else {
-            return Vec::new();
-        };
+        let own = own.map(|(k, v)| (k.clone(), v.clone())).collect();
+        let errors = refused(pipeline, own);
         let placed = errors.iter().filter_map(|e| self.placed(e)).collect();
         Problems(placed).sorted().0
     }
@@ -74,7 +86,6 @@ impl ParamsFile {
         let (name, code) = match error {
             UsageError::WrongValue { name, .. } => (name, code::BAD_VALUE),
             UsageError::Unknown { name, .. } => (name, code::UNKNOWN_KEY),
-            // It may come from `-p`.
             UsageError::Missing { .. } => return None,
         };
         let (line, column) = self.find(name);

@@ -3,12 +3,13 @@
 use std::fmt::Write;
 
 use gristmill_plan::Plan;
+use gristmill_plan::spec::{Label, LabelRule, OnMissing};
 use gristmill_runner::{ExitCode, RunError, preview};
 
 use crate::answer::Printer;
 use crate::args::PlanArgs;
 use crate::commands::{run, runtime};
-use gristmill_runner::words::grouped;
+use gristmill_runner::words::{counted, grouped};
 
 pub(crate) fn plan(args: PlanArgs, printer: &Printer) -> Result<ExitCode, RunError> {
     let request = run::request(&args.file, args.inputs, &args.work)?;
@@ -23,25 +24,79 @@ pub(crate) fn plan(args: PlanArgs, printer: &Printer) -> Result<ExitCode, RunErr
 fn describe(out: &mut String, plan: &Plan) -> std::fmt::Result {
     writeln!(out, "{}", plan.name)?;
     describe_source(out, plan)?;
-    writeln!(out, "columns")?;
-    let to = if plan.transform.is_some() {
-        "to the model"
+    describe_columns(out, plan)?;
+    describe_estimate(out, plan)?;
+    for warning in &plan.warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    describe_request(out, plan)
+}
+
+fn describe_columns(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    let (to, left) = if plan.transform.is_some() {
+        ("to the model", "never sent")
     } else {
-        "written"
+        ("written", "left out")
     };
+    writeln!(out, "columns")?;
     writeln!(out, "  {to:<14}{}", names(&plan.columns.shards))?;
+    if let Some(label) = &plan.prepare.label {
+        writeln!(out, "  {:<14}{}", "label", label_text(label))?;
+    }
     if !plan.columns.carried.is_empty() {
         writeln!(out, "  kept beside   {}", names(&plan.columns.carried))?;
     }
-    writeln!(out, "  never sent    {}", names(&plan.columns.never_sent))?;
+    writeln!(out, "  {left:<14}{}", names(&plan.columns.never_sent))
+}
+
+fn label_text(label: &Label) -> String {
+    let made = match &label.rule {
+        LabelRule::AsIs => "as it is".to_owned(),
+        LabelRule::Above(limit) => format!("1 above {limit}, else 0"),
+        LabelRule::Map(classes) => {
+            let each = classes.iter().map(|(from, to)| format!("{from} → {to}"));
+            each.collect::<Vec<_>>().join(", ")
+        }
+    };
+    let missing = match label.on_missing {
+        OnMissing::Drop => "a row without one is left out",
+        OnMissing::Fail => "a row without one is a bad row",
+    };
+    format!("{}: {made}; {missing}", label.column)
+}
+
+fn describe_estimate(out: &mut String, plan: &Plan) -> std::fmt::Result {
     let e = &plan.estimate;
     writeln!(out, "estimate (from the first bytes of the input)")?;
     writeln!(out, "  rows          {}", grouped(e.rows))?;
+    if let Some(split) = &plan.prepare.split {
+        let each = split.parts.iter();
+        let each = each.map(|(part, share)| format!("{part} {:.0}", e.rows as f64 * share));
+        let key = names(&split.key);
+        let each = each.collect::<Vec<_>>().join(", ");
+        writeln!(
+            out,
+            "  parts         {each}, by the hash of {key} (seed {})",
+            split.seed
+        )?;
+    }
+    let (what, format) = (
+        if plan.transform.is_some() {
+            "shards"
+        } else {
+            "files"
+        },
+        plan.shards.format.as_str(),
+    );
+    let written = if matches!(format, "csv" | "jsonl") {
+        ""
+    } else {
+        " as text, before it is encoded"
+    };
     writeln!(
         out,
-        "  shards        {} of {}, {} bytes",
+        "  {what:<14}{} of {format}, {} bytes{written}",
         grouped(e.shards),
-        plan.shards.format.as_str(),
         grouped(e.shard_bytes)
     )?;
     if plan.transform.is_some() {
@@ -52,18 +107,15 @@ fn describe(out: &mut String, plan: &Plan) -> std::fmt::Result {
             e.instances_busy, e.instances_idle
         )?;
     }
-    for warning in &plan.warnings {
-        writeln!(out, "warning: {warning}")?;
-    }
-    describe_request(out, plan)
+    Ok(())
 }
 
 fn describe_source(out: &mut String, plan: &Plan) -> std::fmt::Result {
     const SHOWN: usize = 10;
     writeln!(
         out,
-        "source: {} files, {} bytes",
-        plan.source.inputs.len(),
+        "source: {}, {} bytes",
+        counted(plan.source.inputs.len() as u64, "file"),
         grouped(plan.source.bytes)
     )?;
     for input in plan.source.inputs.iter().take(SHOWN) {

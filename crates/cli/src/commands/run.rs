@@ -224,7 +224,11 @@ fn params(
     Ok(all)
 }
 
-fn unique(given: Vec<(String, String)>) -> Result<BTreeMap<String, String>, RunError> {
+/// Parameters by name.
+///
+/// # Errors
+/// `Usage`, for a name that is given twice.
+pub(crate) fn unique(given: Vec<(String, String)>) -> Result<BTreeMap<String, String>, RunError> {
     let mut params = BTreeMap::new();
     for (name, value) in given {
         if params.insert(name.clone(), value).is_some() {

@@ -21,7 +21,7 @@ fn what_is_no_utf_8_text_is_refused() {
     insta::assert_snapshot!(refused("wide.csv"), @"error: wide.csv:1: header: the name of column 2 is not UTF-8: convert the file to UTF-8 first");
     insta::assert_snapshot!(refused("latin.csv"), @r#"
     error: bad row: latin.csv:2: record 1 (byte 7): expected UTF-8, found byte 0xe9 after "caf"
-      help: mend the row, or set bad rows aside: on_bad_row: quarantine (--on-bad-row quarantine)
+      help: convert the file to UTF-8 first (iconv -f ISO-8859-1 -t UTF-8), or set such rows aside: on_bad_row: quarantine (--on-bad-row quarantine)
     "#);
     assert!(!project.path("x.parquet").exists());
 }
@@ -65,11 +65,26 @@ fn what_is_refused_has_its_code_and_leaves_nothing() {
         }
     }
     insta::assert_snapshot!(refused(&["twice.csv", "x.csv"], 65), @r#"error: twice.csv:1: header: columns 1 and 2 are both named "a": rename one of them"#);
+    insta::assert_snapshot!(refused(&["in.csv", "x.csv", "--max-rows", "1"], 2), @r"
+    error: x.csv is the name of a file, and several files are asked for
+      help: name a folder, with a slash at its end, and the format with --to
+    ");
+    insta::assert_snapshot!(refused(&["in.csv", "x.csv", "--split", "a=0.5,b=0.5", "--split-key", "id"], 2), @r"
+    error: x.csv is the name of a file, and several files are asked for
+      help: name a folder, with a slash at its end, and the format with --to
+    ");
+    insta::assert_snapshot!(refused(&["in.csv", "x.csv", "--label", "name", "--label-map", "x=1"], 65), @r#"
+    error: bad row: in.csv:2: record 1 (byte 11), column "name": expected one of "x", as the label's map has them, found "Ada"
+      help: add the text to the label's map, mend the row, or set bad rows aside: on_bad_row: quarantine (--on-bad-row quarantine)
+    "#);
     insta::assert_snapshot!(refused(&["in.csv", "x.xlsx"], 2), @r"
     error: x.xlsx: the name does not tell the format to write
       help: give --to: csv, csv.gz, csv.sz, csv.snappy, csv.zst, jsonl, jsonl.gz, jsonl.sz, jsonl.snappy, jsonl.zst, parquet
     ");
-    insta::assert_snapshot!(refused(&["some.parquet", "x.csv"], 65), @"error: some.parquet: cannot be read as Parquet: EOF: Parquet file too small. Size is 4 but need 8");
+    insta::assert_snapshot!(refused(&["some.parquet", "x.csv"], 65), @r"
+    error: some.parquet: cannot be read as Parquet: EOF: Parquet file too small. Size is 4 but need 8
+      help: `gristmill inspect` says what the file is; where its name does not tell, --from (source.format) does
+    ");
     insta::assert_snapshot!(refused(&["in.csv", "nowhere/x.csv"], 1), @r"
     error: cannot create nowhere/x.csv: No such file or directory (os error 2)
       help: make its folder first

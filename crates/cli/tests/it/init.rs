@@ -88,7 +88,12 @@ fn convert_runs_at_once() {
 #[test]
 fn training_runs_at_once() {
     let project = Project::new();
-    follow(&project, &init(&project, "training", "demo")).expect(0);
+    let done = follow(&project, &init(&project, "training", "demo")).expect(0);
+    assert!(
+        done.stdout.contains("391 rows  79.31 %\n"),
+        "{}",
+        done.stdout
+    );
     for part in ["train", "validation", "test"] {
         let folder = project.path(&format!("demo/out/training/{part}"));
         assert!(files(&folder).iter().any(|f| f.ends_with(".csv")), "{part}");
@@ -172,6 +177,30 @@ fn what_exists_is_never_touched() {
     );
     std::os::unix::fs::symlink("nowhere", project.path("link")).unwrap();
     project.run(&["init", "convert", "link/demo"]).expect(1);
+}
+
+#[test]
+fn pipelines_of_all_kinds_may_share_a_folder() {
+    let project = Project::new();
+    init(&project, "scoring", "demo");
+    let answer = init(&project, "training", "demo");
+    assert_eq!(
+        answer["files"],
+        serde_json::json!(["pipelines/training.yaml"])
+    );
+    assert_eq!(
+        answer["kept"],
+        serde_json::json!(["data/flights.csv", "schema/pipeline.v1.json", "README.md"])
+    );
+    follow(&project, &answer).expect(0);
+    project.run(&["init", "training", "demo"]).expect(73);
+    let done = project.run(&["init", "convert", "demo"]).expect(0);
+    assert!(
+        done.stdout
+            .contains("there already, and kept:\n  data/flights.csv\n"),
+        "{}",
+        done.stdout
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! other people's software where there is any.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod against;
 mod contract;
 mod convert_refusals;
 mod converting;

@@ -34,6 +34,27 @@ fn without_wait_it_looks_once() {
 }
 
 #[test]
+fn a_plan_says_that_the_input_may_be_half_of_it() {
+    let lab = Lab::new();
+    waits(&lab, "{ marker: _READY, wait: 1h }");
+    let plan = ["plan", "pipeline.yaml", "--local"];
+    let said = lab.project.run(&plan).expect(0).stdout;
+    let warning = format!(
+        "warning: the input is not ready: {} is not there, and a run waits for it; this plan is of what \
+         lies there now\n",
+        lab.project.path("_READY").display()
+    );
+    assert!(said.contains(&warning), "{said}");
+    lab.edit("uri: rows.csv", "uri: \"*.gz\"");
+    let told = lab.project.run(&plan).expect(66).stderr;
+    assert!(told.contains("the input may not be ready: "), "{told}");
+    lab.edit("uri: \"*.gz\"", "uri: rows.csv");
+    lab.project.write("_READY", "");
+    let said = lab.project.run(&plan).expect(0).stdout;
+    assert!(!said.contains("warning"), "{said}");
+}
+
+#[test]
 fn it_waits_for_the_marker_and_then_for_no_longer() {
     let lab = Lab::new();
     waits(&lab, "{ marker: _READY, wait: 1h }");

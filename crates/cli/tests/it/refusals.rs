@@ -352,7 +352,7 @@ fn two_runs_of_a_key_at_once_are_one() {
     lab.wait_for("job_created");
     assert_snapshot!(lab.refusal(lab.run(&["--run-key", "k"]), 75), @r#"
     another process is working on run key "k" (lock DIR/.gristmill/locks/HASH.lock)
-    help: wait for it to end and call again, or give this run a key of its own with --run-key
+    help: `gristmill wait` waits for it; then call again. Or give this run a key of its own with --run-key
     "#);
     let status = lab
         .project

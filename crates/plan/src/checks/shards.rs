@@ -30,6 +30,7 @@ pub(super) fn check(view: &mut View<'_>) {
         media_types(view);
         return;
     }
+    parquet_size(view);
     if view
         .text("shards.null")
         .is_some_and(|null| !null.is_empty())
@@ -228,6 +229,16 @@ fn shard_size(view: &mut View<'_>) {
         message,
         &help,
     );
+}
+
+/// A Parquet file is as large as its rows make it; only those that are sent are measured.
+fn parquet_size(view: &mut View<'_>) {
+    let path = "shards.max_bytes";
+    if view.text("shards.format") != Some("parquet") || !view.written(path) {
+        return;
+    }
+    let message = format!("without `transform`, `{path}` does not limit the size of Parquet files");
+    view.problem(path, code::CONFLICT, message, "use `max_rows`");
 }
 
 /// Media types of answers that are read: a line a row, or a JSON value a line.

@@ -145,6 +145,20 @@ fn without_a_model_every_format_is_written() {
 }
 
 #[test]
+fn the_size_of_parquet_is_limited_only_where_it_is_sent() {
+    let file = |shards: &str| {
+        let head = "version: 1\nname: c\nsource: { uri: a.csv }\n";
+        problems(&format!("{head}shards: {{ to: b/, {shards} }}\n"))
+    };
+    insta::assert_snapshot!(file("format: parquet, max_bytes: 45MB"), @r"
+    [conflict] p.yaml:4:45: without `transform`, `shards.max_bytes` does not limit the size of Parquet files
+      help: use `max_rows`
+    ");
+    assert_eq!(file("format: parquet, max_rows: 45"), "");
+    assert_eq!(file("format: jsonl, max_bytes: 45MB"), "");
+}
+
+#[test]
 fn a_key_without_effect_on_the_format_is_a_mistake() {
     let all = "version: 1\nname: c\nsource: { uri: a.csv }\nshards:\n  to: b\n  format: FORMAT\n  null: ''\n  header: true\n  compression: zstd\n  row_group_rows: 5\n";
     insta::assert_snapshot!(problems(&all.replace("FORMAT", "parquet")), @r"

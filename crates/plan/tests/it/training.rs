@@ -32,6 +32,17 @@ fn plan(prepare: &str) -> Plan {
 }
 
 #[test]
+fn every_part_has_files_of_its_own() {
+    let split = "split: { by: hash, key: [day], parts: { train: 0.75, test: 0.25 } }";
+    // 20,000 rows.
+    assert_eq!(plan(split).estimate.shards, 2);
+    let text = file(split).replace("out/ }", "out/, max_rows: 5000 }");
+    let spec = try_spec(&text, &[]).unwrap();
+    let of_rows = draft(&spec, &inventory(), &sample()).unwrap();
+    assert_eq!(of_rows.estimate.shards, 4);
+}
+
+#[test]
 fn a_label_has_a_rule() {
     let plain = label("label: day");
     assert_eq!(plain.column, "day");

@@ -124,7 +124,8 @@ fn job(session: &Session, ready: &Ready, target: &Target) -> Result<ConvertJob, 
     Ok(job)
 }
 
-fn label(label: &PlanLabel) -> Label {
+/// The plan's label in the words of the data crate.
+pub(crate) fn label(label: &PlanLabel) -> Label {
     Label {
         column: label.column.clone(),
         rule: match &label.rule {
