@@ -151,7 +151,7 @@ fn the_size_of_parquet_is_limited_only_where_it_is_sent() {
         problems(&format!("{head}shards: {{ to: b/, {shards} }}\n"))
     };
     insta::assert_snapshot!(file("format: parquet, max_bytes: 45MB"), @r"
-    [conflict] p.yaml:4:45: without `transform`, `shards.max_bytes` does not limit the size of Parquet files
+    [conflict] p.yaml:4:47: without `transform`, `shards.max_bytes` does not limit the size of Parquet files
       help: use `max_rows`
     ");
     assert_eq!(file("format: parquet, max_rows: 45"), "");

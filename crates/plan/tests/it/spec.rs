@@ -71,12 +71,12 @@ fn defaults_follow_other_keys() {
         (transform.batch_strategy, transform.assemble_with),
         (None, AssembleWith::None)
     );
-    let text = "version: 1\nname: c\nsource: { uri: '-' }\nshards: { to: out/, format: parquet, max_bytes: 1.5GB }\n";
+    let text = "version: 1\nname: c\nsource: { uri: '-' }\nshards: { to: out/, format: csv, max_bytes: 1.5GB }\n";
     let convert = try_spec(text, &[]).unwrap();
     assert!(convert.shards.header);
     assert_eq!(
         (convert.shards.format, convert.shards.max_bytes),
-        (ShardFormat::Parquet, Some(1_500_000_000))
+        (ShardFormat::Csv, Some(1_500_000_000))
     );
     assert_eq!(convert.source.uri, [Location::Stdin]);
     assert!(convert.transform.is_none() && convert.assemble.is_none() && convert.work.is_none());
