@@ -7,6 +7,7 @@ mod convert_refusals;
 mod converting;
 mod documents;
 mod driven;
+mod formats;
 mod init;
 mod inspecting;
 mod lab;
