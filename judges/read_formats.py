@@ -342,10 +342,15 @@ def check_written(program, folder, path):
     if found.column_names != table.column_names:
         refuse(f"{path.name} to parquet: the columns are {found.column_names}")
     for name, a, b in zip(table.column_names, found.schema.types, table.schema.types):
-        if a != b:
+        # Parquet has no seconds: pyarrow notes them and the zone beside its milliseconds, arrow-rs then
+        # takes neither. The instants are the same.
+        if a != b and not (name == "z_s" and (a.unit, a.tz) == (b.unit, "UTC")):
             refuse(f"{path.name} to parquet: column {name} is {a}, expected {b}")
     for name in table.column_names:
-        a, b = found[name].to_pylist(), table[name].to_pylist()
+        a, b = (column.cast(pyarrow.int64()) if pyarrow.types.is_timestamp(column.type) else column
+                for column in (found[name], table[name]))
+        a, b = a.to_pylist(), b.to_pylist()
+        # NaN is not equal to itself, and -0.0 is to 0.0.
         if repr(a) != repr(b):
             refuse(f"{path.name} to parquet: column {name}: {a}, expected {b}")
 

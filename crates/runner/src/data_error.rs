@@ -41,7 +41,7 @@ pub fn classify(error: &TabularError) -> RunError {
             .with_help("raise transform.max_payload_in_mb or source.max_record, or set such rows aside: on_bad_row: quarantine"),
         TabularError::BadRow(row) if row.reason == BadReason::Encoding => {
             RunError::new(ExitCode::Data, format!("bad row: {text}")).with_help(
-                "convert the file to UTF-8 first (iconv -f ISO-8859-1 -t UTF-8), or set such rows aside: \
+                "name the encoding, such as windows-1252 or cp932: source.encoding (--encoding), or set such rows aside: \
                  on_bad_row: quarantine (--on-bad-row quarantine)",
             )
         }

@@ -347,3 +347,56 @@ fn list(columns: &[String]) -> String {
         crate::error::quoted(columns)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, StringArray, new_null_array};
+    use arrow_schema::DataType;
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+    use super::*;
+
+    /// Rows of each block of a Parquet file with this column, as often.
+    fn block_rows(column: ArrayRef, times: usize) -> Vec<usize> {
+        let names = (0..times).map(|i| format!("c{i}"));
+        let batch = RecordBatch::try_from_iter(names.map(|n| (n, Arc::clone(&column)))).unwrap();
+        let file = tempfile::NamedTempFile::with_suffix(".parquet").unwrap();
+        let plain = WriterProperties::builder()
+            .set_statistics_enabled(EnabledStatistics::None)
+            .build();
+        let mut writer =
+            ArrowWriter::try_new(file.reopen().unwrap(), batch.schema(), Some(plain)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let inputs = [Input::file(file.path())];
+        let mut batches = Batches::open(&inputs, Types::Parquet, None, None).unwrap();
+        let next = || batches.next().unwrap();
+        std::iter::from_fn(next)
+            .map(|block| block.batch.unwrap().num_rows())
+            .collect()
+    }
+
+    #[test]
+    fn values_that_a_dictionary_holds_once_make_short_blocks() {
+        let long = "x".repeat(20_000);
+        let rows = block_rows(Arc::new(StringArray::from(vec![long.as_str(); 2_000])), 1);
+        assert_eq!(rows.iter().sum::<usize>(), 2_000);
+        let most = rows.iter().max().unwrap() * long.len();
+        assert!(most <= 2 * BATCH_BYTES, "{most} bytes in a block");
+    }
+
+    #[test]
+    fn nulls_that_take_no_bytes_make_short_blocks() {
+        let rows = block_rows(new_null_array(&DataType::Int64, 20_000), 200);
+        assert_eq!(rows.iter().sum::<usize>(), 20_000);
+        assert!(*rows.iter().max().unwrap() <= records_of_block(200));
+        // Few columns are cut as ever.
+        let rows = block_rows(Arc::new(Int64Array::from(vec![1; 20_000])), 2);
+        assert_eq!(rows, [BATCH_ROWS, 20_000 - BATCH_ROWS]);
+    }
+}

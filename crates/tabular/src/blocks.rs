@@ -598,7 +598,31 @@ mod tests {
             .unwrap();
         assert_eq!(
             error.to_string(),
-            "a.csv: the file is empty: expected at least a header line"
+            "a.csv: the file is empty: expected at least a record"
         );
+    }
+
+    #[test]
+    fn json_lines_are_cut_by_their_number_too() {
+        let text = b"{}\n\n{}\n{}\r\n{}\n\n\n{}";
+        for size in 1..text.len() + 2 {
+            let cutting = Cutting {
+                layout: Layout::JsonLines,
+                names: Some(vec!["a".into()]),
+                block_records: 2,
+                ..cutting(Dialect::default(), size)
+            };
+            let pool = Pool::default();
+            let mut blocks = Blocks::open(&[input(text)], &cutting, &pool).unwrap();
+            let mut whole = Vec::new();
+            while let Some(block) = blocks.next().unwrap() {
+                assert_eq!(block.byte as usize, whole.len(), "block size {size}");
+                let lines = block.text().split_inclusive(|b| *b == b'\n').count();
+                assert!(lines <= 2, "block size {size}: {lines} lines");
+                whole.extend_from_slice(block.text());
+                pool.give(block, cutting.block_bytes);
+            }
+            assert_eq!(whole, text, "block size {size}");
+        }
     }
 }

@@ -126,7 +126,7 @@ fn names(text: &[u8], rows: &Rows, dialect: &Dialect) -> Result<Vec<String>, Str
         }
         let name = String::from_utf8(name).map_err(|_| {
             format!(
-                "the name of column {} is not UTF-8: convert the file to UTF-8 first",
+                "the name of column {} is not UTF-8: name the encoding (source.encoding, --encoding)",
                 i + 1
             )
         })?;

@@ -9,6 +9,7 @@ mod converting;
 mod documents;
 mod driven;
 mod encodings;
+mod formats;
 mod init;
 mod inspecting;
 mod lab;

@@ -9,9 +9,10 @@ use arrow_array::RecordBatchReader as _;
 use arrow_array::types::{Int8Type, Int32Type};
 use arrow_array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array,
-    Float64Array, Int32Array, Int64Array, LargeStringArray, ListArray, RecordBatch, StringArray,
-    TimestampMicrosecondArray, TimestampNanosecondArray, UInt64Array,
+    Float64Array, Int32Array, Int64Array, LargeStringArray, ListArray, NullArray, RecordBatch,
+    StringArray, TimestampMicrosecondArray, TimestampNanosecondArray, UInt64Array,
 };
+use arrow_schema::{DataType, Field, Schema};
 use gristmill_tabular::{
     BadReason, ConvertJob, Converted, Format, Input, OnBadRow, ScanOptions, TabularError, Target,
     convert::convert, scan,
@@ -218,6 +219,64 @@ fn columns_without_a_text_are_named_and_can_be_left_out() {
     without.drop = vec!["tags".into()];
     convert(without, &()).unwrap();
     assert_eq!(std::fs::read_to_string(&to).unwrap(), "id\n1\n2\n");
+}
+
+#[test]
+fn parquet_whose_columns_have_no_names_of_their_own_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("a.parquet"), folder.path().join("b.csv"));
+    let one = || Arc::new(Int64Array::from(vec![1])) as ArrayRef;
+    let field = |name: &str| Field::new(name, DataType::Int64, false);
+    let twice = Schema::new(vec![field("a"), field("b"), field("a")]);
+    let refused = |to: &Path| {
+        let error = run(&from, to).unwrap_err();
+        assert!(matches!(error, TabularError::Columns { .. }), "{error}");
+        error
+            .to_string()
+            .replace(&from.display().to_string(), "a.parquet")
+    };
+    write_parquet(
+        &from,
+        &RecordBatch::try_new(Arc::new(twice), vec![one(), one(), one()]).unwrap(),
+    );
+    insta::assert_snapshot!(refused(&to), @r#"a.parquet: two columns are named "a", and columns go by their names: rename one where the file is written"#);
+    // A copy of the columns goes by their names as well.
+    assert_eq!(refused(&folder.path().join("b.parquet")), refused(&to));
+    write_parquet(&from, &RecordBatch::new_empty(Arc::new(Schema::empty())));
+    insta::assert_snapshot!(refused(&to), @"a.parquet: it has no columns");
+}
+
+#[test]
+fn a_column_of_nothing_but_nulls_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("a.parquet"), folder.path().join("b.csv"));
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(Int64Array::from(vec![1, 2]))),
+        ("nothing", Arc::new(NullArray::new(2))),
+    ];
+    write_parquet(&from, &RecordBatch::try_from_iter(columns).unwrap());
+    run(&from, &to).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(&to).unwrap(),
+        "id,nothing\n1,\n2,\n"
+    );
+}
+
+#[test]
+fn json_lines_without_keys_say_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("a.jsonl"), folder.path().join("b.csv"));
+    let refused = |text: &str| {
+        std::fs::write(&from, text).unwrap();
+        let error = run(&from, &to).unwrap_err();
+        error
+            .to_string()
+            .replace(&from.display().to_string(), "a.jsonl")
+    };
+    insta::assert_snapshot!(refused("\n[\n {\"a\": 1}\n]\n"), @r#"a.jsonl:2: record 1 (byte 1): expected a JSON object, found "[" (invalid type: sequence, expected an object at character 0)"#);
+    insta::assert_snapshot!(refused("{\"a\": NaN}\n"), @r#"a.jsonl:1: record 1 (byte 0): expected a JSON object, found "{\"a\": NaN}" (expected value at character 7)"#);
+    insta::assert_snapshot!(refused("{}\n{}\n"), @"a.jsonl: its objects have no keys, so there are no columns");
+    insta::assert_snapshot!(refused(" \n\r\n"), @"a.jsonl: the file is empty: expected at least a line with a JSON object");
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn headers_that_name_nothing_are_refused() {
     insta::assert_snapshot!(message("a,b,a\n"), @r#"a.csv:1: header: columns 1 and 3 are both named "a": rename one of them"#);
     insta::assert_snapshot!(message("\na,,c\n"), @"a.csv:2: header: column 2 of 3 has no name: give it one, or read the file without a header");
     let error = scan(&[named("a.csv", b"a,\xff\n")], &options(), &()).unwrap_err();
-    insta::assert_snapshot!(error, @"a.csv:1: header: the name of column 2 is not UTF-8: convert the file to UTF-8 first");
+    insta::assert_snapshot!(error, @"a.csv:1: header: the name of column 2 is not UTF-8: name the encoding (source.encoding, --encoding)");
     assert!(matches!(
         scan(&[], &options(), &()),
         Err(TabularError::NoInput)
