@@ -76,6 +76,13 @@ impl Arrangement {
         })
     }
 
+    /// Places of the columns that labels and parts are found by.
+    pub(crate) fn read_as_text(&self) -> Vec<usize> {
+        let label = self.labeller.iter().map(Labeller::index);
+        let keys = self.splitter.iter().flat_map(Splitter::key);
+        label.chain(keys.copied()).collect()
+    }
+
     /// Names of the output's columns, in order.
     pub(crate) fn names(&self) -> Vec<String> {
         self.columns.iter().map(|c| c.name.clone()).collect()

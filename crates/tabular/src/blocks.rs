@@ -190,7 +190,7 @@ impl Blocks {
                 None => {
                     return Err(TabularError::Empty {
                         file: inputs[0].name.clone(),
-                        expected: "a record",
+                        expected: "a header line",
                     });
                 }
             }
@@ -598,7 +598,7 @@ mod tests {
             .unwrap();
         assert_eq!(
             error.to_string(),
-            "a.csv: the file is empty: expected at least a record"
+            "a.csv: the file is empty: expected at least a header line"
         );
     }
 

@@ -29,6 +29,14 @@ pub(crate) fn is_bare(data_type: &DataType) -> bool {
     data_type.is_numeric() || *data_type == DataType::Boolean
 }
 
+/// Whether values are bytes, which need not be text.
+pub(crate) fn is_bytes(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_bytes(values),
+        other => other.is_binary() || *other == DataType::BinaryView,
+    }
+}
+
 /// Whether a column of the type has a text at all: lists, structs and maps have none.
 pub(crate) fn has_text(data_type: &DataType) -> bool {
     match data_type {

@@ -32,8 +32,11 @@ pub(crate) fn to_parquet(
     progress: &dyn Progress,
 ) -> Result<Written, TabularError> {
     let (schema, options, expected) = schema_of(job, progress)?;
-    let pass = Pass::open(&job.inputs, &options)?;
+    let mut pass = Pass::open(&job.inputs, &options)?;
     let arrangement = Arrangement::new(job, &pass)?;
+    if job.options.typing == Typing::Infer {
+        pass.need_text(arrangement.read_as_text());
+    }
     let typed = TypedRows::new(job, &pass, &arrangement, &schema)?;
     let parts = outputs.split(job.split.as_ref())?.into_iter();
     let pool = pool_of(job)?;

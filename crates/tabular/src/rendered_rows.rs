@@ -14,12 +14,13 @@ use crate::csv_text;
 use crate::parser::ParseLimits;
 use crate::records::{BadRecord, ESCAPED, MAX_BLOCK, QUOTED, Record, Rows, Span};
 
-/// Makes the block's text of its typed rows. Columns that have no text stay empty.
-pub(crate) fn render(block: &mut Block, limits: &ParseLimits) -> Rows {
+/// Makes the block's text of its typed rows. Columns that have no text stay empty. With `needed` only
+/// those columns have to have one: bytes and days outside the calendar of others stay empty as well.
+pub(crate) fn render(block: &mut Block, limits: &ParseLimits, needed: Option<&[usize]>) -> Rows {
     let mut rows = Rows::default();
     let mut text = Vec::new();
     if let Some(batch) = &block.batch {
-        render_rows(batch, limits, &mut text, &mut rows);
+        render_rows(batch, limits, needed, &mut text, &mut rows);
     }
     rows.consumed = text.len();
     rows.terminated = true;
@@ -27,12 +28,20 @@ pub(crate) fn render(block: &mut Block, limits: &ParseLimits) -> Rows {
     rows
 }
 
-fn render_rows(batch: &RecordBatch, limits: &ParseLimits, text: &mut Vec<u8>, rows: &mut Rows) {
+fn render_rows(
+    batch: &RecordBatch,
+    limits: &ParseLimits,
+    needed: Option<&[usize]>,
+    text: &mut Vec<u8>,
+    rows: &mut Rows,
+) {
     let names = batch.schema();
+    let is_needed = |i: usize| needed.is_none_or(|needed| needed.contains(&i));
     let columns: Vec<Option<(&ArrayRef, u32)>> = batch
         .columns()
         .iter()
-        .map(|column| {
+        .enumerate()
+        .map(|(i, column)| {
             let flags = if cell_text::is_bare(column.data_type()) {
                 0
             } else {
@@ -41,6 +50,7 @@ fn render_rows(batch: &RecordBatch, limits: &ParseLimits, text: &mut Vec<u8>, ro
             let has_text = cell_text::has_text(column.data_type());
             // A column of this type does not mark its nulls.
             let has_text = has_text && *column.data_type() != DataType::Null;
+            let has_text = has_text && (is_needed(i) || !cell_text::is_bytes(column.data_type()));
             has_text.then_some((column, flags))
         })
         .collect();
@@ -54,7 +64,9 @@ fn render_rows(batch: &RecordBatch, limits: &ParseLimits, text: &mut Vec<u8>, ro
             let span = match column {
                 Some((column, flags)) if column.is_valid(row) => cell(text, column, row, *flags)
                     .unwrap_or_else(|problem| {
-                        refused = refused.take().or(Some((i, problem)));
+                        if is_needed(i) {
+                            refused = refused.take().or(Some((i, problem)));
+                        }
                         Span::new(0, 0, 0)
                     }),
                 _ => Span::new(0, 0, 0),

@@ -46,7 +46,8 @@ enum Source {
 enum Parser {
     Csv,
     Json(Keys),
-    Rendered,
+    /// With the columns whose text is needed; without, all.
+    Rendered(Option<Vec<usize>>),
 }
 
 impl Source {
@@ -63,7 +64,7 @@ impl Parser {
         match self {
             Parser::Csv => parse(block.text(), block.start, dialect, limits),
             Parser::Json(keys) => json_rows::parse(block, keys, limits),
-            Parser::Rendered => rendered_rows::render(block, limits),
+            Parser::Rendered(needed) => rendered_rows::render(block, limits, needed.as_deref()),
         }
     }
 }
@@ -123,7 +124,7 @@ impl Pass {
             }
             Layout::Parquet => {
                 let batches = Batches::open(inputs, Types::Parquet, None, options.limit_rows)?;
-                (Source::Batches(batches), Parser::Rendered)
+                (Source::Batches(batches), Parser::Rendered(None))
             }
         };
         let names = match &source {
@@ -178,6 +179,13 @@ impl Pass {
         match &self.source {
             Source::Text(_) => None,
             Source::Batches(batches) => Some(batches.schema().fields()),
+        }
+    }
+
+    /// Of a source that has types, only the text of these columns is needed.
+    pub(crate) fn need_text(&mut self, places: Vec<usize>) {
+        if let Parser::Rendered(needed) = &mut self.parser {
+            *needed = Some(places);
         }
     }
 

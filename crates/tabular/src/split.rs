@@ -127,6 +127,11 @@ impl Splitter {
         })
     }
 
+    /// Places of the key's columns.
+    pub(crate) fn key(&self) -> &[usize] {
+        &self.key
+    }
+
     /// The part of a row, by its place in the list.
     pub(crate) fn part_of(
         &self,

@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::RecordBatchReader as _;
-use arrow_array::types::{Int8Type, Int32Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Int8Type, Int32Type};
 use arrow_array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array,
-    Float64Array, Int32Array, Int64Array, LargeStringArray, ListArray, NullArray, RecordBatch,
-    StringArray, TimestampMicrosecondArray, TimestampNanosecondArray, UInt64Array,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
+    Float32Array, Float64Array, Int32Array, Int64Array, LargeStringArray, ListArray, NullArray,
+    RecordBatch, StringArray, TimestampMicrosecondArray, TimestampNanosecondArray, UInt64Array,
 };
 use arrow_schema::{DataType, Field, Schema};
 use gristmill_tabular::{
-    BadReason, ConvertJob, Converted, Format, Input, OnBadRow, ScanOptions, TabularError, Target,
-    convert::convert, scan,
+    BadReason, ConvertJob, Converted, Format, Input, Label, LabelRule, OnBadRow, OnMissing,
+    ScanOptions, TabularError, Target, convert::convert, scan,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -247,14 +248,47 @@ fn parquet_whose_columns_have_no_names_of_their_own_is_refused() {
 }
 
 #[test]
+fn a_training_set_keeps_columns_that_are_no_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("a.parquet");
+    let images = BinaryArray::from_vec(vec![b"\x89PNG\xff", b"\xff\xfe"]);
+    let days = Date32Array::from(vec![i32::MAX, 0]);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("image", Arc::new(images.clone())),
+        ("day", Arc::new(days.clone())),
+        ("y", Arc::new(Int64Array::from(vec![1, 0]))),
+    ];
+    write_parquet(&from, &RecordBatch::try_from_iter(columns).unwrap());
+    let to = folder.path().join("b.parquet");
+    let mut labelled = job(&from, &to);
+    labelled.label = Some(Label {
+        column: "y".into(),
+        rule: LabelRule::AsIs,
+        on_missing: OnMissing::Drop,
+    });
+    assert_eq!(convert(labelled, &()).unwrap().rows, 2);
+    let batch = batch_of(&to);
+    assert_eq!(batch.column(1).as_binary::<i32>(), &images);
+    assert_eq!(batch.column(2).as_primitive::<Date32Type>(), &days);
+    // As text they are values that cannot be written.
+    assert!(matches!(
+        run(&from, &folder.path().join("b.csv")),
+        Err(TabularError::BadRow(_))
+    ));
+}
+
+#[test]
 fn a_column_of_nothing_but_nulls_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (folder.path().join("a.parquet"), folder.path().join("b.csv"));
-    let columns: Vec<(&str, ArrayRef)> = vec![
-        ("id", Arc::new(Int64Array::from(vec![1, 2]))),
-        ("nothing", Arc::new(NullArray::new(2))),
+    let columns: Vec<(&str, ArrayRef, bool)> = vec![
+        ("id", Arc::new(Int64Array::from(vec![1, 2])), false),
+        ("nothing", Arc::new(NullArray::new(2)), true),
     ];
-    write_parquet(&from, &RecordBatch::try_from_iter(columns).unwrap());
+    write_parquet(
+        &from,
+        &RecordBatch::try_from_iter_with_nullable(columns).unwrap(),
+    );
     run(&from, &to).unwrap();
     assert_eq!(
         std::fs::read_to_string(&to).unwrap(),
