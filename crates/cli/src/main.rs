@@ -3,6 +3,7 @@
 
 mod answer;
 mod args;
+mod args_convert;
 mod commands;
 mod signals;
 mod summary;

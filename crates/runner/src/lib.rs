@@ -17,6 +17,7 @@ pub mod entry;
 pub mod error;
 pub mod event;
 pub mod exit_code;
+mod finishing;
 pub mod folder;
 mod intake;
 pub mod inventory;

@@ -42,7 +42,7 @@ pub(crate) async fn reuse(
         let path = plain_copy::folder(session, &target, &parts).await?;
         output.path = path.map(|p| p.display().to_string());
     }
-    again.quarantine_file = pipeline::quarantine_file(session, again.rows.quarantined);
+    again.quarantine_file = crate::finishing::quarantine_file(session, again.rows.quarantined);
     *result = again;
     Ok(())
 }

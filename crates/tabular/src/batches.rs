@@ -19,7 +19,7 @@ use crate::blocks::Block;
 use crate::error::TabularError;
 use crate::input::Input;
 use crate::ranges::Seekable;
-use crate::rows::records_of_block;
+use crate::sources::records_of_block;
 
 /// How the problem of a file begins that is no Parquet, or a damaged one.
 pub const NOT_PARQUET: &str = "cannot be read as Parquet";

@@ -11,7 +11,8 @@ use crate::input::Input;
 use crate::label::{Label, Labelled, Labeller};
 use crate::progress::Progress;
 use crate::records::Rows;
-use crate::rows::{Pass, Refusals};
+use crate::refusals::Refusals;
+use crate::rows::Pass;
 use crate::scan::{ScanOptions, hold_to};
 
 /// What a check found.

@@ -19,7 +19,7 @@ use crate::label::Label;
 use crate::parquet_copy::copy_columns;
 use crate::parquet_writer::ParquetCompression;
 use crate::progress::Progress;
-use crate::rows::Refusals;
+use crate::refusals::Refusals;
 use crate::scan::{ScanOptions, Typing};
 use crate::schema::Schema;
 use crate::split::Split;

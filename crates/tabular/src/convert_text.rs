@@ -12,7 +12,8 @@ use crate::format::Layout;
 use crate::json_text::{self, CellAs, JsonObject};
 use crate::progress::Progress;
 use crate::records::{Rows, Span};
-use crate::rows::{Pass, Refusals};
+use crate::refusals::Refusals;
+use crate::rows::Pass;
 use crate::scan::{ScanOptions, Typing, hold_to, scan, text_schema};
 use crate::schema::{ColumnType, Schema};
 

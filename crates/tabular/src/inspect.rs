@@ -16,7 +16,8 @@ use crate::inspect_parquet::{ParquetInspection, inspect_parquet};
 use crate::inspect_wrapper::{Framing, inspect_wrapper};
 use crate::progress::Progress;
 use crate::records::unescape;
-use crate::rows::{Pass, Refusals};
+use crate::refusals::Refusals;
+use crate::rows::Pass;
 use crate::scan::{ScanOptions, Typing, scan};
 use crate::schema::Schema;
 

@@ -12,7 +12,7 @@ use crate::convert_parquet::{ParquetParts, pool_of};
 use crate::convert_parts::{Outputs, finish_all};
 use crate::error::TabularError;
 use crate::progress::{Progress, report};
-use crate::rows::Refusals;
+use crate::refusals::Refusals;
 use crate::scan::own_schema;
 
 /// Copies the columns chosen. Memory: a batch, and the row groups under way.

@@ -17,7 +17,8 @@ use crate::infer::{CSV_QUOTED, Guess, JSON_QUOTED, observe};
 use crate::input::Input;
 use crate::progress::Progress;
 use crate::records::{BadRecord, MAX_BLOCK, Rows};
-use crate::rows::{Pass, Refusals};
+use crate::refusals::Refusals;
+use crate::rows::Pass;
 use crate::schema::{Column, ColumnType, Schema};
 
 /// How columns get their types.

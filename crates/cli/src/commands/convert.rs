@@ -13,7 +13,8 @@ use gristmill_tabular::{
 use serde_json::json;
 
 use crate::answer::Printer;
-use crate::args::{Codec, Columns, ConvertArgs, Global, OnBadRow, OnNewColumn, YesNo};
+use crate::args::Global;
+use crate::args_convert::{Codec, Columns, ConvertArgs, OnBadRow, OnNewColumn, YesNo};
 use crate::commands::convert_inputs::{dialect_in_words, dialect_of, head, open_inputs};
 use crate::commands::convert_training as training;
 use crate::commands::{runtime, threads};

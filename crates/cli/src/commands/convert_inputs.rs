@@ -8,7 +8,7 @@ use gristmill_tabular::{
     Dialect, Format, Input, Layout, TabularError, TextEncoding, sniff_dialect,
 };
 
-use crate::args::{CsvArgs, Header};
+use crate::args_convert::{CsvArgs, Header};
 use crate::commands::convert::{DASH, usage};
 
 /// The inputs, in order. `-` is standard input, kept in `scratch` so that it can be read twice.

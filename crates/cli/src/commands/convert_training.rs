@@ -4,7 +4,7 @@ use gristmill_runner::words::grouped;
 use gristmill_tabular::{Converted, Label, LabelRule, OnMissing, Split};
 use serde_json::{Value, json};
 
-use crate::args::{ConvertArgs, LabelMissing};
+use crate::args_convert::{ConvertArgs, LabelMissing};
 
 /// `--label`, `--label-above`, `--label-map`, `--label-missing`.
 pub(crate) fn label(args: &ConvertArgs) -> Option<Label> {

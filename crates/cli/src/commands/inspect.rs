@@ -12,7 +12,7 @@ use gristmill_tabular::{
 use serde_json::json;
 
 use crate::answer::{Printer, printable};
-use crate::args::InspectArgs;
+use crate::args_convert::InspectArgs;
 use crate::commands::convert_inputs::{dialect_in_words, dialect_of, read_sample};
 use crate::commands::threads;
 use gristmill_runner::words::grouped;
@@ -22,7 +22,7 @@ pub(crate) fn inspect(args: &InspectArgs, printer: &Printer) -> Result<ExitCode,
         || args.csv.quote.is_some()
         || args.csv.escape.is_some()
         || args.csv.comment.is_some()
-        || args.csv.header != crate::args::Header::Yes;
+        || args.csv.header != crate::args_convert::Header::Yes;
     let options = InspectOptions {
         dialect: if given {
             Some(dialect_of(
