@@ -75,9 +75,6 @@ pub(crate) async fn run(
     if rows.source == rows.quarantined {
         return Err(all_bad(rows.source));
     }
-    if rows.published == 0 && rows.unlabelled > 0 {
-        return Err(no_labels(session, rows.unlabelled));
-    }
     let seconds = publish::run(session, &target, mode_of(spec, request)).await?;
     result.stages.insert("publish".into(), seconds);
     finish(session, &target, result).await
@@ -105,16 +102,6 @@ fn all_bad(rows: u64) -> RunError {
         format!("all {rows} rows of the input are bad; nothing was published"),
     )
     .with_help("the quarantine file of the run has each with its place and reason")
-}
-
-fn no_labels(session: &Session, rows: u64) -> RunError {
-    let label = session.spec.prepare.label.as_ref();
-    let column = label.map_or("", |l| l.column.as_str());
-    RunError::new(
-        ExitCode::Data,
-        format!("none of {rows} rows has a label: {column:?} is null in all of them; nothing was published"),
-    )
-    .with_help("check prepare.label.column and the null tokens")
 }
 
 /// What the pipeline says of its inputs' bytes.

@@ -16,6 +16,7 @@ use crate::convert_parts::{OpenPart, Outputs, finish_all, split_rows};
 use crate::dialect::Dialect;
 use crate::error::TabularError;
 use crate::format::Layout;
+use crate::label::check_labelled;
 use crate::parquet_writer::{DEFAULT_ROW_GROUP_ROWS, ParquetOptions, ParquetSink};
 use crate::progress::Progress;
 use crate::records::{BadRecord, Rows};
@@ -66,6 +67,7 @@ pub(crate) fn to_parquet(
         });
     }
     let rows = parts.iter().map(|part| part.rows).sum();
+    check_labelled(job.label.as_ref(), &job.inputs[0].name, rows, unlabelled)?;
     let split = split_rows(job.split.as_ref(), parts.iter().map(|part| part.rows));
     let closed: Result<Vec<Outputs>, TabularError> =
         parts.into_iter().map(ParquetParts::close).collect();

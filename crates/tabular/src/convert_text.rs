@@ -10,6 +10,7 @@ use crate::dialect::Dialect;
 use crate::error::TabularError;
 use crate::format::Layout;
 use crate::json_text::{self, CellAs, JsonObject};
+use crate::label::check_labelled;
 use crate::progress::Progress;
 use crate::records::{Rows, Span};
 use crate::refusals::Refusals;
@@ -113,6 +114,7 @@ pub(crate) fn to_text(
     })?;
     refusals.finish()?;
     let rows = parts.iter().map(|part| part.rows).sum();
+    check_labelled(job.label.as_ref(), &job.inputs[0].name, rows, unlabelled)?;
     let split = split_rows(job.split.as_ref(), parts.iter().map(|part| part.rows));
     let closed: Result<Vec<Outputs>, TabularError> =
         parts.into_iter().map(TextParts::close).collect();

@@ -52,6 +52,26 @@ pub enum OnMissing {
     Fail,
 }
 
+/// Refuses a training set without a single row because no row has a label.
+pub(crate) fn check_labelled(
+    label: Option<&Label>,
+    file: &str,
+    rows: u64,
+    unlabelled: u64,
+) -> Result<(), TabularError> {
+    let Some(label) = label.filter(|_| rows == 0 && unlabelled > 0) else {
+        return Ok(());
+    };
+    let column = &label.column;
+    Err(TabularError::Columns {
+        file: file.to_owned(),
+        problem: format!(
+            "no row has a label: {column:?} is null in all {unlabelled} that were read; choose another \
+             column, or check its null tokens"
+        ),
+    })
+}
+
 /// What a row's label came to.
 pub(crate) enum Labelled {
     /// The number at this place in [`Labeller::values`], or the cell as it is where there are none.

@@ -97,7 +97,10 @@ fn warn_of_new_columns(
     if !new.is_empty() {
         progress.warn(format!(
             "the contract has no column named {}",
-            new.join(", ")
+            new.iter()
+                .map(|n| format!("{n:?}"))
+                .collect::<Vec<_>>()
+                .join(", ")
         ));
     }
     Ok(())

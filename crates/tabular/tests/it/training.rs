@@ -110,6 +110,21 @@ fn a_label_can_stay_as_it_is() {
 }
 
 #[test]
+fn a_training_set_without_a_label_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    for to in [Format::CSV, Format::PARQUET, Format::JSON_LINES] {
+        let out = folder.path().join(to.name());
+        let mut job = job("a,y\n1,\n2,NA\n", to, &out);
+        job.label = above("y", 0.0);
+        let error = run(job).unwrap_err().to_string();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(error, @r#"a.csv: no row has a label: "y" is null in all 2 that were read; choose another column, or check its null tokens"#);
+        }
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+    }
+}
+
+#[test]
 fn parquet_parts_have_a_typed_label() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
