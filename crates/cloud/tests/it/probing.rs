@@ -105,7 +105,7 @@ async fn store_that(honours: Honours) -> Wire {
 }
 
 async fn probe(wire: &Wire) -> Result<Capabilities, CloudError> {
-    wire.store().await.probe(&uri("s3://bkt/work")).await
+    wire.store().await.probe(&uri("s3://bkt/state")).await
 }
 
 fn shown(found: Capabilities) -> String {
@@ -121,7 +121,7 @@ async fn a_store_that_does_all_lacks_nothing_and_keeps_nothing() {
     let wire = store_that(ALL).await;
     assert_eq!(probe(&wire).await.unwrap().missing(), []);
     let lines = wire.lines();
-    let begin = format!("/bkt/work/{PROBE_PREFIX}");
+    let begin = format!("/bkt/state/{PROBE_PREFIX}");
     assert!(
         lines
             .iter()
