@@ -98,7 +98,7 @@ pub(crate) fn to_text(
     let format = |block: &Block, rows: &mut Rows| {
         hold_to(&writer.held, rows, block, writer.width, &writer.dialect);
         let arranged = arrangement.arrange(block, rows);
-        writer.format(block, rows, &arrangement, &arranged, count, cuts)
+        writer.format(block, rows, &arranged, count, cuts)
     };
     let mut unlabelled = 0;
     pass.run(refusals, progress, format, |taken| {
@@ -205,7 +205,6 @@ impl RowWriter {
         &self,
         block: &Block,
         rows: &Rows,
-        arrangement: &Arrangement,
         arranged: &Arranged,
         count: usize,
         cuts: bool,
@@ -215,7 +214,6 @@ impl RowWriter {
         parts[0]
             .text
             .reserve(text.len() / count + rows.records.len());
-        debug_assert_eq!(arrangement.columns.len(), self.columns.len());
         for (row, spans) in rows.spans.chunks_exact(self.width).enumerate() {
             let label = arranged.labels.get(row).map(|&place| usize::from(place));
             let part = &mut parts[arranged.part(row)];

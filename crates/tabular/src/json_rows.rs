@@ -193,9 +193,6 @@ impl<'a> RowVisitor<'a, '_> {
     }
 }
 
-/// Marks a cell whose key has been there, even if its value is null.
-const SEEN_NULL: Span = Span::EMPTY_SEEN;
-
 impl<'a> Visitor<'a> for RowVisitor<'a, '_> {
     type Value = ();
 
@@ -216,7 +213,11 @@ impl<'a> Visitor<'a> for RowVisitor<'a, '_> {
             }
             let raw: &'a RawValue = map.next_value()?;
             let cell = self.cell(raw).map_err(A::Error::custom)?;
-            self.cells[place] = if cell == missing { SEEN_NULL } else { cell };
+            self.cells[place] = if cell == missing {
+                Span::EMPTY_SEEN
+            } else {
+                cell
+            };
             expected = place + 1;
         }
         Ok(())
