@@ -73,6 +73,23 @@ impl Outputs {
         })
     }
 
+    /// Outputs for the same place, for a second attempt should these be dropped; none for a stream,
+    /// which cannot be taken back.
+    pub(crate) fn again(&self) -> Option<Self> {
+        let place = match &self.place {
+            Place::File(path) => Place::File(path.clone()),
+            Place::Folder(folder) => Place::Folder(folder.clone()),
+            Place::Writer(_) => return None,
+        };
+        Some(Self {
+            place,
+            format: self.format,
+            prefix: self.prefix.clone(),
+            done: Vec::new(),
+            finished: false,
+        })
+    }
+
     /// One for each part of the split, in a folder of its own; itself without a split.
     pub(crate) fn split(self, split: Option<&Split>) -> Result<Vec<Self>, TabularError> {
         let (Some(split), Place::Folder(folder)) = (split, &self.place) else {

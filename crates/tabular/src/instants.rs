@@ -1,26 +1,18 @@
 //! Dates and timestamps of ISO 8601, the forms that [`ColumnType`](crate::schema::ColumnType) names.
 
+use crate::swar;
+
 /// Days from 1970-01-01 of `YYYY-MM-DD`.
 #[inline]
 pub(crate) fn date(text: &[u8]) -> Option<i32> {
-    let text: &[u8; 10] = text.try_into().ok()?;
-    let at = |place: usize| text[place].wrapping_sub(b'0');
-    let digits = [at(0), at(1), at(2), at(3), at(5), at(6), at(8), at(9)];
-    // One comparison of the greatest in place of eight.
-    if digits.iter().fold(0, |most, d| most.max(*d)) > 9 || text[4] != b'-' || text[7] != b'-' {
-        return None;
-    }
-    let [a, b, c, d, m, n, p, q] = digits.map(i32::from);
-    let (year, month, day) = (a * 1000 + b * 100 + c * 10 + d, m * 10 + n, p * 10 + q);
+    let digits = swar::date_digits(text, 0, text.len())?;
+    let (year, month_and_day) = (digits as i32 / 10_000, digits as i32 % 10_000);
+    let (month, day) = (month_and_day / 100, month_and_day % 100);
     let valid = year >= 1
         && (1..=12).contains(&month)
         && day >= 1
         && (day <= 28 || day <= days_in(year, month));
-    if valid {
-        Some(days_from_civil(year, month, day))
-    } else {
-        None
-    }
+    valid.then(|| days_from_civil(year, month, day))
 }
 
 #[inline]
