@@ -7,38 +7,65 @@ use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType,
 };
 use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray, StringArray};
-use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
 use crate::error::TabularError;
 use crate::instants;
 use crate::records::Span;
 use crate::schema::ColumnType;
-use crate::swar;
 use crate::values;
 
-/// Takes the cells of one column, in order.
+/// Takes the cells of one column, each row's once, in order.
 pub(crate) trait Sink {
     /// Takes a cell that is a value at a glance; false for one that has to be looked at. Empty cells
     /// are none.
     #[inline]
-    fn take(&mut self, _block: &[u8], _span: Span) -> bool {
+    fn take(&mut self, _row: usize, _block: &[u8], _span: Span) -> bool {
         false
     }
 
-    fn null(&mut self);
+    fn null(&mut self, row: usize);
 
     /// Takes the value, and gives it as a number where it is one; none if the text is of another
     /// type, which is then not taken.
-    fn value(&mut self, text: &[u8]) -> Option<Option<f64>>;
+    fn value(&mut self, row: usize, text: &[u8]) -> Option<Option<f64>>;
 
     fn finish(self) -> Result<ArrayRef, TabularError>;
 }
 
+/// The rows that are null, of all. Where there are none, as in most columns, nothing is done a row.
+struct Nulls {
+    rows: usize,
+    nulls: Vec<usize>,
+}
+
+impl Nulls {
+    fn of(rows: usize) -> Self {
+        Self {
+            rows,
+            nulls: Vec::new(),
+        }
+    }
+
+    fn finish(self) -> Option<NullBuffer> {
+        if self.nulls.is_empty() {
+            return None;
+        }
+        let mut valid = BooleanBufferBuilder::new(self.rows);
+        valid.append_n(self.rows, true);
+        for row in self.nulls {
+            valid.set_bit(row, false);
+        }
+        Some(NullBuffer::new(valid.finish()))
+    }
+}
+
 /// A number from the bytes of a block, in two ways: at a glance, or surely, then also as a double.
-pub(crate) struct Numbers<T: ArrowPrimitiveType, G, P> {
+struct Numbers<T: ArrowPrimitiveType, G, P> {
+    /// Zero where there is none yet.
     values: Vec<T::Native>,
-    nulls: NullBufferBuilder,
+    nulls: Nulls,
     data_type: DataType,
     glance: G,
     parse: P,
@@ -52,8 +79,8 @@ where
 {
     fn new(rows: usize, glance: G, parse: P) -> Self {
         Self {
-            values: Vec::with_capacity(rows),
-            nulls: NullBufferBuilder::new(rows),
+            values: vec![T::default_value(); rows],
+            nulls: Nulls::of(rows),
             data_type: T::DATA_TYPE,
             glance,
             parse,
@@ -67,112 +94,110 @@ where
     G: Fn(&[u8], usize, usize) -> Option<T::Native>,
     P: Fn(&[u8]) -> Option<(T::Native, f64)>,
 {
-    #[inline]
-    fn take(&mut self, block: &[u8], span: Span) -> bool {
+    #[inline(always)]
+    fn take(&mut self, row: usize, block: &[u8], span: Span) -> bool {
         let (start, end) = span.range();
         match (self.glance)(block, start as usize, end as usize) {
             Some(value) => {
-                self.values.push(value);
-                self.nulls.append_non_null();
+                self.values[row] = value;
                 true
             }
             None => false,
         }
     }
 
-    fn null(&mut self) {
-        self.values.push(T::default_value());
-        self.nulls.append_null();
+    fn null(&mut self, row: usize) {
+        self.nulls.nulls.push(row);
     }
 
-    fn value(&mut self, text: &[u8]) -> Option<Option<f64>> {
+    fn value(&mut self, row: usize, text: &[u8]) -> Option<Option<f64>> {
         let (value, number) = (self.parse)(text)?;
-        self.values.push(value);
-        self.nulls.append_non_null();
+        self.values[row] = value;
         Some(Some(number))
     }
 
-    fn finish(mut self) -> Result<ArrayRef, TabularError> {
+    fn finish(self) -> Result<ArrayRef, TabularError> {
         let values = ScalarBuffer::from(self.values);
         let array = PrimitiveArray::<T>::new(values, self.nulls.finish());
         Ok(Arc::new(array.with_data_type(self.data_type)))
     }
 }
 
-pub(crate) fn integers(rows: usize) -> impl Sink {
+pub(crate) fn integers(
+    rows: usize,
+    glance: impl Fn(&[u8], usize, usize) -> Option<i64>,
+) -> impl Sink {
     let parse = |text: &[u8]| values::int(text).map(|v| (v, v as f64));
-    Numbers::<Int64Type, _, _>::new(rows, swar::int, parse)
+    Numbers::<Int64Type, _, _>::new(rows, glance, parse)
 }
 
-/// Any number that is near enough to a double, as a contract takes it.
-pub(crate) fn floats(rows: usize) -> impl Sink {
-    let parse = |text: &[u8]| values::float(text).map(|v| (v, v));
-    Numbers::<Float64Type, _, _>::new(rows, swar::decimal, parse)
+/// Any number that is near enough to a double, as a contract takes it; `kept`, only what a double
+/// holds unchanged.
+pub(crate) fn floats(
+    rows: usize,
+    kept: bool,
+    glance: impl Fn(&[u8], usize, usize) -> Option<f64>,
+) -> impl Sink {
+    let parse = move |text: &[u8]| {
+        let value = if kept {
+            values::kept_float(text)
+        } else {
+            values::float(text)
+        };
+        value.map(|v| (v, v))
+    };
+    Numbers::<Float64Type, _, _>::new(rows, glance, parse)
 }
 
-/// Only what a double holds unchanged.
-pub(crate) fn kept_floats(rows: usize) -> impl Sink {
-    let parse = |text: &[u8]| values::kept_float(text).map(|v| (v, v));
-    Numbers::<Float64Type, _, _>::new(rows, swar::decimal, parse)
-}
-
-pub(crate) fn dates(rows: usize) -> impl Sink {
-    let glance = |block: &[u8], start: usize, end: usize| instants::date(&block[start..end]);
+pub(crate) fn dates(rows: usize, glance: impl Fn(&[u8], usize, usize) -> Option<i32>) -> impl Sink {
     let parse = |text: &[u8]| instants::date(text).map(|v| (v, f64::from(v)));
     Numbers::<Date32Type, _, _>::new(rows, glance, parse)
 }
 
-pub(crate) fn timestamps(rows: usize) -> impl Sink {
-    instants_of(rows, false)
-}
-
-pub(crate) fn timestamps_utc(rows: usize) -> impl Sink {
-    let mut sink = instants_of(rows, true);
-    sink.data_type = ColumnType::TimestampUtc.to_arrow();
-    sink
-}
-
-fn instants_of(
-    rows: usize,
-    zoned: bool,
-) -> Numbers<
-    TimestampMicrosecondType,
-    impl Fn(&[u8], usize, usize) -> Option<i64>,
-    impl Fn(&[u8]) -> Option<(i64, f64)>,
-> {
+pub(crate) fn timestamps(rows: usize, zoned: bool) -> impl Sink {
     let of = move |text: &[u8]| {
         let (value, with_zone) = instants::instant(text)?;
         (with_zone == zoned).then_some(value)
     };
     let glance = move |block: &[u8], start: usize, end: usize| of(&block[start..end]);
     let parse = move |text: &[u8]| of(text).map(|v| (v, v as f64));
-    Numbers::new(rows, glance, parse)
+    let mut sink = Numbers::<TimestampMicrosecondType, _, _>::new(rows, glance, parse);
+    if zoned {
+        sink.data_type = ColumnType::TimestampUtc.to_arrow();
+    }
+    sink
 }
 
 /// `true` and `false`.
 pub(crate) struct Booleans {
+    /// False where there is none yet.
     values: BooleanBufferBuilder,
-    nulls: NullBufferBuilder,
+    nulls: Nulls,
 }
 
 impl Booleans {
     pub(crate) fn new(rows: usize) -> Self {
+        let mut values = BooleanBufferBuilder::new(rows);
+        values.append_n(rows, false);
         Self {
-            values: BooleanBufferBuilder::new(rows),
-            nulls: NullBufferBuilder::new(rows),
+            values,
+            nulls: Nulls::of(rows),
         }
     }
 }
 
 impl Sink for Booleans {
-    fn null(&mut self) {
-        self.values.append(false);
-        self.nulls.append_null();
+    #[inline]
+    fn take(&mut self, row: usize, block: &[u8], span: Span) -> bool {
+        self.value(row, span.bytes(block)).is_some()
     }
 
-    fn value(&mut self, text: &[u8]) -> Option<Option<f64>> {
-        self.values.append(values::boolean(text)?);
-        self.nulls.append_non_null();
+    fn null(&mut self, row: usize) {
+        self.nulls.nulls.push(row);
+    }
+
+    fn value(&mut self, row: usize, text: &[u8]) -> Option<Option<f64>> {
+        self.values.set_bit(row, values::boolean(text)?);
         Some(None)
     }
 
@@ -182,7 +207,7 @@ impl Sink for Booleans {
     }
 }
 
-/// Bytes that are copied at once: short texts are copied whole words at a time, beyond their end.
+/// Bytes that are copied at once: short texts are copied whole strides at a time, beyond their end.
 const STRIDE: usize = 16;
 
 /// Text as it is.
@@ -190,31 +215,30 @@ pub(crate) struct Strings {
     /// Beyond `len` are bytes that were copied too many, and zeros.
     text: Vec<u8>,
     len: usize,
+    /// The end of each row's text, after the first's start; those to come are zero.
     offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
+    nulls: Nulls,
 }
 
 impl Strings {
     pub(crate) fn new(rows: usize) -> Self {
-        let mut offsets = Vec::with_capacity(rows + 1);
-        offsets.push(0);
         Self {
             text: vec![0; rows * 8 + STRIDE],
             len: 0,
-            offsets,
-            nulls: NullBufferBuilder::new(rows),
+            offsets: vec![0; rows + 1],
+            nulls: Nulls::of(rows),
         }
     }
 
-    #[inline]
-    fn end(&mut self, len: usize) {
+    #[inline(always)]
+    fn end(&mut self, row: usize, len: usize) {
         self.len = len;
         // A block is at most 512 MiB long, so this fits.
-        self.offsets.push(len as i32);
+        self.offsets[row + 1] = len as i32;
     }
 
     /// Room for so many bytes more, and a stride.
-    #[inline]
+    #[inline(always)]
     fn reserve(&mut self, bytes: usize) {
         let needed = self.len + bytes + STRIDE;
         if self.text.len() < needed {
@@ -222,17 +246,16 @@ impl Strings {
         }
     }
 
-    #[inline]
-    fn push(&mut self, text: &[u8]) {
+    fn push(&mut self, row: usize, text: &[u8]) {
         self.reserve(text.len());
         self.text[self.len..][..text.len()].copy_from_slice(text);
-        self.end(self.len + text.len());
+        self.end(row, self.len + text.len());
     }
 }
 
 impl Sink for Strings {
-    #[inline]
-    fn take(&mut self, block: &[u8], span: Span) -> bool {
+    #[inline(always)]
+    fn take(&mut self, row: usize, block: &[u8], span: Span) -> bool {
         if span.is_escaped() || span.is_bare_empty() {
             return false;
         }
@@ -247,22 +270,20 @@ impl Sink for Strings {
                 for (target, source) in target.iter_mut().zip(source) {
                     *target = *source;
                 }
-                self.end(self.len + len);
+                self.end(row, self.len + len);
             }
-            _ => self.push(&block[start..start + len]),
+            _ => self.push(row, &block[start..start + len]),
         }
-        self.nulls.append_non_null();
         true
     }
 
-    fn null(&mut self) {
-        self.end(self.len);
-        self.nulls.append_null();
+    fn null(&mut self, row: usize) {
+        self.end(row, self.len);
+        self.nulls.nulls.push(row);
     }
 
-    fn value(&mut self, text: &[u8]) -> Option<Option<f64>> {
-        self.push(text);
-        self.nulls.append_non_null();
+    fn value(&mut self, row: usize, text: &[u8]) -> Option<Option<f64>> {
+        self.push(row, text);
         Some(None)
     }
 
@@ -282,17 +303,15 @@ pub(crate) struct Empties {
 }
 
 impl Empties {
-    pub(crate) fn new() -> Self {
-        Self { rows: 0 }
+    pub(crate) fn new(rows: usize) -> Self {
+        Self { rows }
     }
 }
 
 impl Sink for Empties {
-    fn null(&mut self) {
-        self.rows += 1;
-    }
+    fn null(&mut self, _row: usize) {}
 
-    fn value(&mut self, _text: &[u8]) -> Option<Option<f64>> {
+    fn value(&mut self, _row: usize, _text: &[u8]) -> Option<Option<f64>> {
         None
     }
 
@@ -305,9 +324,9 @@ impl Sink for Empties {
 pub(crate) struct Checked(pub(crate) ColumnType);
 
 impl Sink for Checked {
-    fn null(&mut self) {}
+    fn null(&mut self, _row: usize) {}
 
-    fn value(&mut self, text: &[u8]) -> Option<Option<f64>> {
+    fn value(&mut self, _row: usize, text: &[u8]) -> Option<Option<f64>> {
         let instant = |zoned| {
             let found = instants::instant(text).filter(|(_, z)| *z == zoned);
             found.map(|(v, _)| Some(v as f64))

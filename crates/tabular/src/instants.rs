@@ -7,12 +7,15 @@ use crate::swar;
 pub(crate) fn date(text: &[u8]) -> Option<i32> {
     let digits = swar::date_digits(text, 0, text.len())?;
     let (year, month_and_day) = (digits as i32 / 10_000, digits as i32 % 10_000);
-    let (month, day) = (month_and_day / 100, month_and_day % 100);
-    let valid = year >= 1
-        && (1..=12).contains(&month)
-        && day >= 1
-        && (day <= 28 || day <= days_in(year, month));
-    valid.then(|| days_from_civil(year, month, day))
+    days(year, month_and_day / 100, month_and_day % 100)
+}
+
+/// Days from 1970-01-01; none if the calendar has no such day, or the year is 0.
+#[inline]
+pub(crate) fn days(year: i32, month: i32, day: i32) -> Option<i32> {
+    let valid = (year >= 1) & (1..=12).contains(&month) & (day >= 1);
+    // Most days of the month are in every month, but a guess at that is wrong too often.
+    (valid && day <= days_in(year, month)).then(|| days_from_civil(year, month, day))
 }
 
 #[inline]
@@ -23,13 +26,12 @@ fn number(digits: &[u8]) -> Option<i32> {
     })
 }
 
+/// Days of a month from 1 to 12.
+#[inline]
 pub(crate) fn days_in(year: i32, month: i32) -> i32 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
+    const OTHER_YEARS: [u8; 16] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0, 0, 0];
+    let leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0));
+    i32::from(OTHER_YEARS[month as usize % 16]) + i32::from((month == 2) & leap)
 }
 
 /// Days before a month, from March on, so that a leap day is the last of its year.

@@ -78,6 +78,8 @@ mod scratch;
 mod shard_files;
 mod shard_rows;
 mod shard_writer;
+#[cfg(target_arch = "x86_64")]
+mod simd_digits;
 mod snappy_framing;
 mod snappy_hadoop;
 mod sources;

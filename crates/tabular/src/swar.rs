@@ -109,7 +109,7 @@ pub(crate) fn decimal(block: &[u8], start: usize, end: usize) -> Option<f64> {
     let words = last_of_16(words_before(block, end)?, len);
     let (words, fraction) = without_point(words, len)?;
     let value = digits_of_16(words)? as f64 / POWERS_OF_TEN[fraction];
-    Some(if negative { -value } else { value })
+    Some(f64::from_bits(value.to_bits() | u64::from(negative) << 63))
 }
 
 /// Takes the one point out, between digits, and says how many digits follow it.
@@ -132,7 +132,7 @@ fn without_point(words: u128, len: usize) -> Option<(u128, usize)> {
 }
 
 #[rustfmt::skip]
-const POWERS_OF_TEN: [f64; 16] = [
+pub(crate) const POWERS_OF_TEN: [f64; 16] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
 ];
 
