@@ -45,6 +45,8 @@ mod cell_text;
 mod chunk_writer;
 mod chunked;
 mod column_chunk;
+#[cfg(test)]
+mod column_chunk_tests;
 mod column_values;
 mod convert_parquet;
 mod convert_parts;

@@ -36,17 +36,15 @@ pub(crate) fn cut_pages(
                 from,
                 rows: (length - from).min(BLOCK_ROWS - rows),
             };
-            let mut fit = fits(&mut bytes, piece);
-            if fit == 0 && rows == 0 {
-                // A value that is too long for any page has one of its own.
-                fit = 1;
-            }
+            let fitting = fits(&mut bytes, piece);
+            // A value that is too long for any page has one of its own.
+            let fit = if rows == 0 { fitting.max(1) } else { fitting };
             if fit > 0 {
                 page.push(Piece { rows: fit, ..piece });
             }
             from += fit;
             rows += fit;
-            if rows == BLOCK_ROWS || fit < piece.rows {
+            if rows == BLOCK_ROWS || fitting < piece.rows {
                 pages.push(std::mem::take(&mut page));
                 (rows, bytes) = (0, 0);
             }

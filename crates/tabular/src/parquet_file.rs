@@ -117,6 +117,13 @@ impl FilePlan {
         })
     }
 
+    /// The same, with all columns encoded by parquet-rs: what ours are compared with.
+    #[cfg(test)]
+    pub(crate) fn by_library(mut self) -> FilePlan {
+        self.flat.fill(None);
+        self
+    }
+
     /// Begins a file: its magic bytes are written here.
     pub(crate) fn open<W: Write + Send>(
         &self,

@@ -165,7 +165,7 @@ mod tests {
 
     /// A reader as plain as the format's description.
     fn read(mut bytes: &[u8], width: u32, count: usize) -> Vec<u32> {
-        let mut varint = |bytes: &mut &[u8]| {
+        let varint = |bytes: &mut &[u8]| {
             let (mut value, mut shift) = (0_u64, 0);
             loop {
                 let byte = bytes[0];
