@@ -12,12 +12,11 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, Field, Schema as ArrowSchema, SchemaRef};
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
 
 use crate::error::TabularError;
-use crate::parquet_file::{FilePlan, append, columnar};
+use crate::parquet_file::{ColumnChunk, FilePlan, append, columnar};
 use crate::parquet_size::SizeBounds;
 use crate::parquet_writer::{DEFAULT_ROW_GROUP_BYTES, ParquetOptions};
 use crate::row_group_encoder::{EncodedGroup, RowGroupEncoder};
@@ -166,7 +165,7 @@ impl<'a, 'b> ParquetShards<'a, 'b> {
     fn size(
         &mut self,
         plan: &FilePlan,
-        chunks: &[ArrowColumnChunk],
+        chunks: &[ColumnChunk],
     ) -> Result<(u64, u64), TabularError> {
         let bounds = match self.bounds.take() {
             Some(bounds) => bounds,

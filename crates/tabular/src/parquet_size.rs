@@ -8,11 +8,10 @@
 use std::io::{self, Read};
 
 use bytes::Bytes;
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
-use crate::parquet_file::FilePlan;
+use crate::parquet_file::{ColumnChunk, FilePlan};
 
 /// A limit beyond this is none: no file comes near it, and measuring would take long.
 const LARGEST_LIMIT: u64 = 1 << 40;
@@ -53,11 +52,7 @@ impl SizeBounds {
 
     /// By how much a row group makes a file larger, at most: its pages, their index and its part
     /// of the footer. Zero if there is no limit.
-    pub(crate) fn of(
-        &self,
-        plan: &FilePlan,
-        chunks: &[ArrowColumnChunk],
-    ) -> Result<u64, ParquetError> {
+    pub(crate) fn of(&self, plan: &FilePlan, chunks: &[ColumnChunk]) -> Result<u64, ParquetError> {
         if self.limit > LARGEST_LIMIT {
             return Ok(0);
         }
@@ -70,13 +65,7 @@ impl SizeBounds {
         }
         let mut group = file.next_row_group()?;
         for chunk in chunks {
-            let close = chunk.close().clone();
-            let size = close.metadata.compressed_size();
-            let has_dictionary = close.metadata.dictionary_page_offset().is_some();
-            // A dictionary's page comes first in the file, whatever its length.
-            let length = if has_dictionary { size } else { 0 };
-            let close = close.update_dictionary_location(usize::try_from(length).unwrap_or(0))?;
-            group.append_column(&Zeros, close)?;
+            group.append_column(&Zeros, chunk.close()?)?;
         }
         group.close()?;
         file.finish()?;
@@ -117,6 +106,7 @@ mod tests {
     use arrow_schema::{DataType, Field, Schema};
 
     use super::*;
+    use crate::dictionary_policy::Choice;
     use crate::parquet_file::append;
     use crate::parquet_writer::ParquetCompression;
 
@@ -147,7 +137,8 @@ mod tests {
                 Field::new(format!("column {i}"), kind, true)
             };
             let schema = Arc::new(Schema::new((0..count).map(field).collect::<Vec<_>>()));
-            let hints: Vec<bool> = (0..count).map(|i| i % 3 == 1).collect();
+            let hint = |i: usize| Choice::dictionary(i % 3 == 1);
+            let hints: Vec<Choice> = (0..count).map(hint).collect();
             let plan = FilePlan::new(&schema, ParquetCompression::Snappy, &hints).unwrap();
             let encode = |group| plan.encode(&columns(count, rows, group)).unwrap();
             let mut file = plan.open(Vec::new()).unwrap();
@@ -174,7 +165,12 @@ mod tests {
     #[test]
     fn no_limit_is_not_measured() {
         let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)]));
-        let plan = FilePlan::new(&schema, ParquetCompression::None, &[false]).unwrap();
+        let plan = FilePlan::new(
+            &schema,
+            ParquetCompression::None,
+            &[Choice::dictionary(false)],
+        )
+        .unwrap();
         let bounds = SizeBounds::new(&plan, u64::MAX).unwrap();
         let chunks = plan.encode(&columns(1, 5, 0)).unwrap();
         assert_eq!(bounds.of(&plan, &chunks).unwrap(), 0);

@@ -1,0 +1,163 @@
+//! Puts the pages of a column chunk one behind the other, and describes them for the footer.
+
+use bytes::Bytes;
+use parquet::basic::{Encoding, EncodingMask, PageType};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
+
+use crate::column_chunk::FlatColumn;
+use crate::column_values::ColumnValue;
+use crate::page_buffer::PageBuffer;
+use crate::page_codec::PageCodec;
+use crate::page_header::{PageEncoding, PageKind, write_page_header};
+use crate::page_index::{PageContent, PageIndexRecorder};
+use crate::parquet_file::codec_of;
+
+/// An encoded column chunk, its dictionary page first.
+#[derive(Debug)]
+pub(crate) struct EncodedChunk {
+    pub(crate) bytes: Bytes,
+    /// Places in it are counted from the first of `bytes`.
+    pub(crate) close: ColumnCloseResult,
+}
+
+/// A column chunk being written.
+pub(crate) struct ChunkWriter<'a, V> {
+    column: &'a FlatColumn,
+    bytes: Vec<u8>,
+    index: PageIndexRecorder<V>,
+    /// Length of the dictionary page with its header.
+    dictionary: Option<usize>,
+    plain_bytes: usize,
+    plain_pages: i32,
+    dictionary_pages: i32,
+}
+
+impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
+    pub(crate) fn new(column: &'a FlatColumn, utf8: bool) -> ChunkWriter<'a, V> {
+        ChunkWriter {
+            column,
+            bytes: Vec::new(),
+            index: PageIndexRecorder::new(column.nullable, utf8),
+            dictionary: None,
+            plain_bytes: 0,
+            plain_pages: 0,
+            dictionary_pages: 0,
+        }
+    }
+
+    /// The dictionary page of so many values, before all others.
+    pub(crate) fn dictionary(
+        &mut self,
+        values: usize,
+        body: &[u8],
+        codec: &mut PageCodec,
+    ) -> Result<(), ParquetError> {
+        let stored = self.store(PageKind::Dictionary, values, body, codec)?;
+        self.dictionary = Some(stored as usize);
+        Ok(())
+    }
+
+    /// The next data page.
+    pub(crate) fn page(
+        &mut self,
+        content: &PageContent<V>,
+        encoding: PageEncoding,
+        body: &PageBuffer,
+        codec: &mut PageCodec,
+    ) -> Result<(), ParquetError> {
+        let offset = self.bytes.len();
+        let kind = PageKind::Data(encoding);
+        let stored = self.store(kind, content.rows, body.as_slice(), codec)?;
+        self.index.add(content, offset, stored);
+        match encoding {
+            PageEncoding::Plain => self.plain_pages += 1,
+            PageEncoding::Dictionary => self.dictionary_pages += 1,
+        }
+        Ok(())
+    }
+
+    /// Appends a page; its length with its header.
+    fn store(
+        &mut self,
+        kind: PageKind,
+        values: usize,
+        body: &[u8],
+        codec: &mut PageCodec,
+    ) -> Result<i32, ParquetError> {
+        let size = |len: usize| i32::try_from(len).map_err(|_| self.too_large(len));
+        let stored = codec
+            .compress(self.column.codec, body)
+            .map_err(|e| ParquetError::External(Box::new(e)))?;
+        let (body_len, stored_len) = (size(body.len())?, size(stored.len())?);
+        let values = size(values)?;
+        let start = self.bytes.len();
+        write_page_header(&mut self.bytes, kind, values, body_len, stored_len);
+        self.plain_bytes += self.bytes.len() - start + body.len();
+        self.bytes.extend_from_slice(stored);
+        let whole = self.bytes.len() - start;
+        i32::try_from(whole).map_err(|_| self.too_large(whole))
+    }
+
+    fn too_large(&self, bytes: usize) -> ParquetError {
+        ParquetError::General(format!(
+            "column {:?} has a value that takes a page of {bytes} bytes, and Parquet's pages have \
+             less than 2 GiB",
+            self.column.descriptor.name()
+        ))
+    }
+
+    pub(crate) fn finish(self) -> Result<EncodedChunk, ParquetError> {
+        let (encodings, pages) = self.encodings();
+        let index = self.index.finish()?;
+        let size = self.bytes.len() as i64;
+        let metadata = ColumnChunkMetaData::builder(self.column.descriptor.clone())
+            .set_compression(codec_of(self.column.codec)?)
+            .set_encodings_mask(encodings)
+            .set_page_encoding_stats(pages)
+            .set_total_compressed_size(size)
+            .set_total_uncompressed_size(self.plain_bytes as i64)
+            .set_num_values(index.rows as i64)
+            .set_data_page_offset(self.dictionary.unwrap_or(0) as i64)
+            .set_dictionary_page_offset(self.dictionary.map(|_| 0))
+            .set_statistics(index.statistics)
+            .set_unencoded_byte_array_data_bytes(index.text_bytes)
+            .set_definition_level_histogram(index.definition_levels)
+            .build()?;
+        let close = ColumnCloseResult {
+            bytes_written: size as u64,
+            rows_written: index.rows,
+            metadata,
+            bloom_filter: None,
+            column_index: Some(index.column_index),
+            offset_index: Some(index.offset_index),
+        };
+        Ok(EncodedChunk {
+            bytes: self.bytes.into(),
+            close,
+        })
+    }
+
+    fn encodings(&self) -> (EncodingMask, Vec<PageEncodingStats>) {
+        let of = |page_type, encoding, count| PageEncodingStats {
+            page_type,
+            encoding,
+            count,
+        };
+        let dictionary = i32::from(self.dictionary.is_some());
+        let mut pages = vec![
+            of(PageType::DICTIONARY_PAGE, Encoding::PLAIN, dictionary),
+            of(
+                PageType::DATA_PAGE,
+                Encoding::RLE_DICTIONARY,
+                self.dictionary_pages,
+            ),
+            of(PageType::DATA_PAGE, Encoding::PLAIN, self.plain_pages),
+        ];
+        pages.retain(|p| p.count > 0);
+        // Levels are always run lengths.
+        let all = std::iter::once(&Encoding::RLE).chain(pages.iter().map(|p| &p.encoding));
+        (EncodingMask::new_from_encodings(all), pages)
+    }
+}

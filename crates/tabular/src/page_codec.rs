@@ -1,0 +1,71 @@
+//! Compresses pages, with the state and the memory of a codec kept from page to page.
+
+use std::io::{self, Write};
+
+use flate2::write::GzEncoder;
+
+use crate::parquet_writer::{PARQUET_GZIP_LEVEL, PARQUET_ZSTD_LEVEL, ParquetCompression};
+
+/// Codecs that are made when they are first needed.
+#[derive(Default)]
+pub(crate) struct PageCodec {
+    snappy: Option<snap::raw::Encoder>,
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+    out: Vec<u8>,
+}
+
+impl PageCodec {
+    /// The page as it is stored.
+    pub(crate) fn compress<'a>(
+        &'a mut self,
+        codec: ParquetCompression,
+        page: &'a [u8],
+    ) -> io::Result<&'a [u8]> {
+        match codec {
+            ParquetCompression::None => Ok(page),
+            ParquetCompression::Snappy => self.snappy(page),
+            ParquetCompression::Zstd => self.zstd(page),
+            ParquetCompression::Gzip => self.gzip(page),
+        }
+    }
+
+    fn snappy(&mut self, page: &[u8]) -> io::Result<&[u8]> {
+        let most = snap::raw::max_compress_len(page.len());
+        if self.out.len() < most {
+            self.out.resize(most, 0);
+        }
+        let encoder = self.snappy.get_or_insert_with(snap::raw::Encoder::new);
+        let len = encoder
+            .compress(page, &mut self.out)
+            .map_err(io::Error::other)?;
+        Ok(&self.out[..len])
+    }
+
+    fn zstd(&mut self, page: &[u8]) -> io::Result<&[u8]> {
+        let encoder = match &mut self.zstd {
+            Some(encoder) => encoder,
+            none => none.insert(zstd::bulk::Compressor::new(PARQUET_ZSTD_LEVEL)?),
+        };
+        self.out.clear();
+        self.out
+            .reserve(zstd::zstd_safe::compress_bound(page.len()));
+        encoder.compress_to_buffer(page, &mut self.out)?;
+        Ok(&self.out)
+    }
+
+    fn gzip(&mut self, page: &[u8]) -> io::Result<&[u8]> {
+        self.out.clear();
+        let level = flate2::Compression::new(PARQUET_GZIP_LEVEL);
+        let mut encoder = GzEncoder::new(std::mem::take(&mut self.out), level);
+        encoder.write_all(page)?;
+        self.out = encoder.finish()?;
+        Ok(&self.out)
+    }
+
+    /// Gives memory back that only an unusual page needed.
+    pub(crate) fn shrink_to(&mut self, most: usize) {
+        if self.out.capacity() > most {
+            self.out = Vec::new();
+        }
+    }
+}
