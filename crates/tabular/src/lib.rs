@@ -111,7 +111,7 @@ pub use bad_rows::{BadReason, BadRow, OnBadRow};
 pub use batches::{NOT_PARQUET, parquet_rows};
 pub use check::{Checked, check};
 pub use compression::*;
-pub use convert::{ConvertJob, Converted, Target, convert};
+pub use convert::{ConvertJob, Converted, OutputFile, Target, convert};
 pub use dialect::{Dialect, DialectGuess, sniff_dialect};
 pub use durable_file::{Committed, DurableFile};
 pub use encoding::TextEncoding;
