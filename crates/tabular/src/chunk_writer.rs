@@ -9,10 +9,11 @@ use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
 use crate::column_chunk::FlatColumn;
 use crate::column_values::ColumnValue;
 use crate::page_buffer::PageBuffer;
-use crate::page_codec::PageCodec;
+use crate::page_codec::{PageBytes, PageCodec};
 use crate::page_header::{PageEncoding, PageKind, write_page_header};
 use crate::page_index::{PageContent, PageIndexRecorder};
 use crate::parquet_file::codec_of;
+use crate::snappy_words::Key;
 
 /// An encoded column chunk, its dictionary page first.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct EncodedChunk {
     pub(crate) bytes: Bytes,
     /// Places in it are counted from the first of `bytes`.
     pub(crate) close: ColumnCloseResult,
+    /// Bytes of the data pages before and after compression.
+    pub(crate) data_bytes: (usize, usize),
 }
 
 /// A column chunk being written.
@@ -29,7 +32,11 @@ pub(crate) struct ChunkWriter<'a, V> {
     index: PageIndexRecorder<V>,
     /// Length of the dictionary page with its header.
     dictionary: Option<usize>,
+    /// Bytes before compression, headers counted.
     plain_bytes: usize,
+    /// Those of the data pages' bodies, and what they are compressed to.
+    data_bytes: (usize, usize),
+    key: Option<Key>,
     plain_pages: i32,
     dictionary_pages: i32,
 }
@@ -42,6 +49,8 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
             index: PageIndexRecorder::new(column.nullable, utf8),
             dictionary: None,
             plain_bytes: 0,
+            data_bytes: (0, 0),
+            key: None,
             plain_pages: 0,
             dictionary_pages: 0,
         }
@@ -52,9 +61,11 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
         &mut self,
         values: usize,
         body: &[u8],
+        bytes: PageBytes,
         codec: &mut PageCodec,
     ) -> Result<(), ParquetError> {
-        let stored = self.store(PageKind::Dictionary, values, body, codec)?;
+        let stored = self.store(PageKind::Dictionary, values, body, bytes, codec)?;
+        self.key = None;
         self.dictionary = Some(stored as usize);
         Ok(())
     }
@@ -65,11 +76,14 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
         content: &PageContent<V>,
         encoding: PageEncoding,
         body: &PageBuffer,
+        bytes: PageBytes,
         codec: &mut PageCodec,
     ) -> Result<(), ParquetError> {
         let offset = self.bytes.len();
         let kind = PageKind::Data(encoding);
-        let stored = self.store(kind, content.rows, body.as_slice(), codec)?;
+        let stored = self.store(kind, content.rows, body.as_slice(), bytes, codec)?;
+        self.data_bytes.0 += body.len();
+        self.data_bytes.1 += stored as usize;
         self.index.add(content, offset, stored);
         match encoding {
             PageEncoding::Plain => self.plain_pages += 1,
@@ -84,12 +98,13 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
         kind: PageKind,
         values: usize,
         body: &[u8],
+        bytes: PageBytes,
         codec: &mut PageCodec,
     ) -> Result<i32, ParquetError> {
-        let size = |len: usize| i32::try_from(len).map_err(|_| self.too_large(len));
         let stored = codec
-            .compress(self.column.codec, body)
+            .compress(self.column.codec, body, bytes, &mut self.key)
             .map_err(|e| ParquetError::External(Box::new(e)))?;
+        let size = |len: usize| i32::try_from(len).map_err(|_| self.too_large(len));
         let (body_len, stored_len) = (size(body.len())?, size(stored.len())?);
         let values = size(values)?;
         let start = self.bytes.len();
@@ -136,6 +151,7 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
         Ok(EncodedChunk {
             bytes: self.bytes.into(),
             close,
+            data_bytes: self.data_bytes,
         })
     }
 

@@ -23,17 +23,22 @@ use crate::chunk_writer::{ChunkWriter, EncodedChunk};
 use crate::column_values::{Extremes, FixedValue};
 use crate::dictionary::FixedDictionary;
 use crate::page_buffer::PageBuffer;
-use crate::page_codec::PageCodec;
+use crate::page_codec::{PageBytes, PageCodec};
 use crate::page_header::PageEncoding;
 use crate::page_index::PageContent;
 use crate::pages::{FixedBlock, Piece, cut_pages, dense_pages, nulls_in, write_levels};
 use crate::parquet_writer::ParquetCompression;
 use crate::rle::{bits_below, write_hybrid};
+use crate::row_groups::{BLOCK_ROWS, split};
 use crate::text_dictionary::TextDictionary;
 use crate::text_values::{TextBlock, write_plain_texts};
 
 /// Bytes that a thread keeps of each of its buffers between column chunks.
 const KEPT_BYTES: usize = 4 << 20;
+
+/// Snappy must bring the pages below this part of what they are: packed bits hardly shrink, and
+/// trying that costs more than packing them.
+const WORTHWHILE: f64 = 0.95;
 
 /// How the values of a column are laid out in Arrow and in Parquet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +183,26 @@ impl FlatColumn {
         })
     }
 
+    /// The same column with pages stored as they are, if the codec is Snappy and does little to a
+    /// page in the middle of these rows. Other codecs are asked for where size counts more.
+    pub(crate) fn uncompressed_if_as_small(
+        &self,
+        blocks: &[ArrayRef],
+    ) -> Result<Option<FlatColumn>, ParquetError> {
+        if self.codec != ParquetCompression::Snappy {
+            return Ok(None);
+        }
+        let rows: usize = blocks.iter().map(|b| b.len()).sum();
+        let (_, second_half) = split(blocks, rows.saturating_sub(BLOCK_ROWS) / 2);
+        let (page, _) = split(&second_half, BLOCK_ROWS);
+        let (plain, stored) = self.encode(&page)?.data_bytes;
+        let little = stored as f64 > WORTHWHILE * plain as f64;
+        Ok(little.then(|| FlatColumn {
+            codec: ParquetCompression::None,
+            ..self.clone()
+        }))
+    }
+
     fn encode_with(
         &self,
         blocks: &[ArrayRef],
@@ -277,19 +302,21 @@ impl FlatColumn {
                 T::push_bits(bits, &mut scratch.bytes);
             }
             let count = scratch.fixed.values.len();
-            writer.dictionary(count, &scratch.bytes, &mut scratch.codec)?;
+            let bytes = words::<T>(0);
+            writer.dictionary(count, &scratch.bytes, bytes, &mut scratch.codec)?;
         }
         let mut at = 0;
         for (index, (&(nulls, values), pieces)) in pages.iter().zip(pieces).enumerate() {
             self.begin_page(pieces, nulls, nulls_of, scratch);
             let numbers = &scratch.numbers;
-            let encoding = if dictionary {
+            let levels = scratch.page.len();
+            let (encoding, bytes) = if dictionary {
                 let numbers = &numbers[at..at + values.len()];
                 write_numbers(numbers, distinct[index], &mut scratch.page);
-                PageEncoding::Dictionary
+                (PageEncoding::Dictionary, PageBytes::Any)
             } else {
                 scratch.page.extend(T::slice_bytes(values));
-                PageEncoding::Plain
+                (PageEncoding::Plain, words::<T>(levels))
             };
             at += values.len();
             let content = PageContent {
@@ -298,7 +325,7 @@ impl FlatColumn {
                 text_bytes: None,
                 extremes: extremes[index],
             };
-            writer.page(&content, encoding, &scratch.page, &mut scratch.codec)?;
+            writer.page(&content, encoding, &scratch.page, bytes, &mut scratch.codec)?;
         }
         writer.finish()
     }
@@ -359,6 +386,7 @@ impl FlatColumn {
                 &content,
                 PageEncoding::Plain,
                 &scratch.page,
+                PageBytes::Any,
                 &mut scratch.codec,
             )?;
         }
@@ -407,6 +435,7 @@ impl FlatColumn {
                 &content,
                 PageEncoding::Plain,
                 &scratch.page,
+                PageBytes::Any,
                 &mut scratch.codec,
             )?;
         }
@@ -451,7 +480,12 @@ impl FlatColumn {
         // The dictionary stays where it is while the rest of the memory is written to.
         let dictionary = std::mem::take(&mut scratch.text);
         let mut writer = ChunkWriter::new(self, self.is_utf8());
-        writer.dictionary(dictionary.len(), &dictionary.page, &mut scratch.codec)?;
+        writer.dictionary(
+            dictionary.len(),
+            &dictionary.page,
+            PageBytes::Any,
+            &mut scratch.codec,
+        )?;
         for (page, (range, distinct, bytes, bounds)) in pages.iter().zip(contents) {
             let rows = page.iter().map(|p| p.rows).sum();
             let nulls = rows - range.len();
@@ -464,8 +498,13 @@ impl FlatColumn {
                 text_bytes: Some(bytes),
                 extremes: Extremes { bounds, nans: 0 },
             };
-            let codec = &mut scratch.codec;
-            writer.page(&content, PageEncoding::Dictionary, &scratch.page, codec)?;
+            writer.page(
+                &content,
+                PageEncoding::Dictionary,
+                &scratch.page,
+                PageBytes::Any,
+                &mut scratch.codec,
+            )?;
         }
         let chunk = writer.finish();
         scratch.text = dictionary;
@@ -483,6 +522,14 @@ impl Scratch {
         self.numbers.shrink_to(KEPT_BYTES / size_of::<u32>());
         self.bytes.clear();
         self.bytes.shrink_to(KEPT_BYTES);
+    }
+}
+
+/// Plain values from `start` on.
+fn words<T>(start: usize) -> PageBytes {
+    match size_of::<T>() {
+        8 => PageBytes::Words(start),
+        _ => PageBytes::Any,
     }
 }
 

@@ -89,6 +89,7 @@ mod shard_rows;
 mod shard_writer;
 mod snappy_framing;
 mod snappy_hadoop;
+mod snappy_words;
 mod sources;
 mod stream_codecs;
 mod structure;
