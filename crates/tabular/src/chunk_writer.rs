@@ -21,8 +21,34 @@ pub(crate) struct EncodedChunk {
     pub(crate) bytes: Bytes,
     /// Places in it are counted from the first of `bytes`.
     pub(crate) close: ColumnCloseResult,
-    /// Bytes of the data pages before and after compression.
-    pub(crate) data_bytes: (usize, usize),
+    pub(crate) data: Sizes,
+    pub(crate) dictionary: Sizes,
+}
+
+/// Sizes of pages.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sizes {
+    /// Of their bodies before compression.
+    pub(crate) plain: usize,
+    /// As they are stored, with their headers.
+    stored: usize,
+}
+
+/// Snappy must save at least one in so many bytes: packed bits hardly shrink, and to try takes
+/// longer than to pack them.
+const WORTHWHILE_PART: usize = 20;
+
+impl Sizes {
+    fn add(&mut self, plain: usize, stored: i32) {
+        self.plain += plain;
+        self.stored += stored as usize;
+    }
+
+    /// Whether compression saves enough, beside so many bytes more of which it saves none.
+    pub(crate) fn is_worthwhile(self, others: usize) -> bool {
+        let saved = self.plain.saturating_sub(self.stored);
+        saved > (self.plain + others) / WORTHWHILE_PART
+    }
 }
 
 /// A column chunk being written.
@@ -34,8 +60,8 @@ pub(crate) struct ChunkWriter<'a, V> {
     dictionary: Option<usize>,
     /// Bytes before compression, headers counted.
     plain_bytes: usize,
-    /// Those of the data pages' bodies, and what they are compressed to.
-    data_bytes: (usize, usize),
+    data: Sizes,
+    dictionary_sizes: Sizes,
     key: Option<Key>,
     plain_pages: i32,
     dictionary_pages: i32,
@@ -49,7 +75,8 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
             index: PageIndexRecorder::new(column.nullable, utf8),
             dictionary: None,
             plain_bytes: 0,
-            data_bytes: (0, 0),
+            data: Sizes::default(),
+            dictionary_sizes: Sizes::default(),
             key: None,
             plain_pages: 0,
             dictionary_pages: 0,
@@ -67,6 +94,7 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
         let stored = self.store(PageKind::Dictionary, values, body, bytes, codec)?;
         self.key = None;
         self.dictionary = Some(stored as usize);
+        self.dictionary_sizes.add(body.len(), stored);
         Ok(())
     }
 
@@ -81,9 +109,12 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
     ) -> Result<(), ParquetError> {
         let offset = self.bytes.len();
         let kind = PageKind::Data(encoding);
+        let bytes = match self.column.is_dense {
+            true => PageBytes::Dense,
+            false => bytes,
+        };
         let stored = self.store(kind, content.rows, body.as_slice(), bytes, codec)?;
-        self.data_bytes.0 += body.len();
-        self.data_bytes.1 += stored as usize;
+        self.data.add(body.len(), stored);
         self.index.add(content, offset, stored);
         match encoding {
             PageEncoding::Plain => self.plain_pages += 1,
@@ -151,7 +182,8 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
         Ok(EncodedChunk {
             bytes: self.bytes.into(),
             close,
-            data_bytes: self.data_bytes,
+            data: self.data,
+            dictionary: self.dictionary_sizes,
         })
     }
 

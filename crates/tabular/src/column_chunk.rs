@@ -31,14 +31,10 @@ use crate::parquet_writer::ParquetCompression;
 use crate::rle::{bits_below, write_hybrid};
 use crate::row_groups::{BLOCK_ROWS, split};
 use crate::text_dictionary::TextDictionary;
-use crate::text_values::{TextBlock, write_plain_texts};
+use crate::text_values::{Text, TextBlock, TextVisitor, write_plain_texts};
 
 /// Bytes that a thread keeps of each of its buffers between column chunks.
 const KEPT_BYTES: usize = 4 << 20;
-
-/// Snappy must bring the pages below this part of what they are: packed bits hardly shrink, and
-/// trying that costs more than packing them.
-const WORTHWHILE: f64 = 0.95;
 
 /// How the values of a column are laid out in Arrow and in Parquet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +83,11 @@ impl Kind {
     }
 }
 
+/// Whether columns of this type are encoded here, from arrays of any length.
+pub(crate) fn is_flat(data_type: &DataType) -> bool {
+    Kind::of(data_type).is_some()
+}
+
 /// A column that is encoded here.
 #[derive(Debug, Clone)]
 pub(crate) struct FlatColumn {
@@ -94,6 +95,8 @@ pub(crate) struct FlatColumn {
     pub(crate) descriptor: ColumnDescPtr,
     pub(crate) nullable: bool,
     pub(crate) codec: ParquetCompression,
+    /// Data pages are not worth their compression; the dictionary page may be.
+    pub(crate) is_dense: bool,
     dictionary: bool,
 }
 
@@ -167,6 +170,7 @@ impl FlatColumn {
             descriptor,
             nullable,
             codec,
+            is_dense: false,
             dictionary,
         })
     }
@@ -183,22 +187,31 @@ impl FlatColumn {
         })
     }
 
-    /// The same column with pages stored as they are, if the codec is Snappy and does little to a
+    /// The same column with pages stored as they are where Snappy does little to them, judged by a
     /// page in the middle of these rows. Other codecs are asked for where size counts more.
-    pub(crate) fn uncompressed_if_as_small(
+    pub(crate) fn judged_by(
         &self,
         blocks: &[ArrayRef],
     ) -> Result<Option<FlatColumn>, ParquetError> {
-        if self.codec != ParquetCompression::Snappy {
+        let rows: usize = blocks.iter().map(|b| b.len()).sum();
+        if self.codec != ParquetCompression::Snappy || rows == 0 {
             return Ok(None);
         }
-        let rows: usize = blocks.iter().map(|b| b.len()).sum();
         let (_, second_half) = split(blocks, rows.saturating_sub(BLOCK_ROWS) / 2);
         let (page, _) = split(&second_half, BLOCK_ROWS);
-        let (plain, stored) = self.encode(&page)?.data_bytes;
-        let little = stored as f64 > WORTHWHILE * plain as f64;
-        Ok(little.then(|| FlatColumn {
-            codec: ParquetCompression::None,
+        let trial = self.encode(&page)?;
+        if trial.data.is_worthwhile(0) {
+            return Ok(None);
+        }
+        // There will be as many bytes of such pages beside the dictionary.
+        let data = trial.data.plain * rows / rows.min(BLOCK_ROWS);
+        let codec = match trial.dictionary.is_worthwhile(data) {
+            true => self.codec,
+            false => ParquetCompression::None,
+        };
+        Ok(Some(FlatColumn {
+            codec,
+            is_dense: true,
             ..self.clone()
         }))
     }
@@ -453,17 +466,20 @@ impl FlatColumn {
         let mut contents = Vec::with_capacity(pages.len());
         let (numbers, dictionary) = (&mut scratch.numbers, &mut scratch.text);
         numbers.clear();
+        numbers.reserve(lengths.iter().sum());
         dictionary.clear();
         for page in &pages {
-            let (start, mut bytes) = (numbers.len(), 0);
+            let start = numbers.len();
             dictionary.begin_page();
+            let mut numbering = Numbering {
+                dictionary: &mut *dictionary,
+                numbers: &mut *numbers,
+                bytes: 0,
+            };
             for &piece in page {
-                numbers.reserve(piece.rows);
-                arrays[piece.block].each(piece, |text| {
-                    bytes += text.len;
-                    numbers.push(dictionary.number(text));
-                });
+                arrays[piece.block].each(piece, &mut numbering);
             }
+            let bytes = numbering.bytes;
             if dictionary.is_too_large(numbers.len()) {
                 return Ok(None);
             }
@@ -509,6 +525,21 @@ impl FlatColumn {
         let chunk = writer.finish();
         scratch.text = dictionary;
         chunk.map(Some)
+    }
+}
+
+/// Numbers the texts of a page.
+struct Numbering<'s> {
+    dictionary: &'s mut TextDictionary,
+    numbers: &'s mut Vec<u32>,
+    bytes: usize,
+}
+
+impl TextVisitor<'_> for Numbering<'_> {
+    #[inline(always)]
+    fn visit(&mut self, text: Text<'_>) {
+        self.bytes += text.len;
+        self.numbers.push(self.dictionary.number(text));
     }
 }
 

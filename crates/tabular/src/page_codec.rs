@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use flate2::write::GzEncoder;
 
 use crate::parquet_writer::{PARQUET_GZIP_LEVEL, PARQUET_ZSTD_LEVEL, ParquetCompression};
-use crate::snappy_words::{Key, WordCompressor};
+use crate::snappy_words::{Key, WordCompressor, store_as_literal};
 
 /// Bytes of values below which a page is too small to choose a way for.
 const MIN_WORD_BYTES: usize = 4_096;
@@ -16,6 +16,8 @@ pub(crate) enum PageBytes {
     Any,
     /// Plain values of eight bytes from this place on.
     Words(usize),
+    /// What Snappy does not make smaller.
+    Dense,
 }
 
 /// Codecs that are made when they are first needed.
@@ -42,6 +44,10 @@ impl PageCodec {
             ParquetCompression::Snappy => match bytes {
                 PageBytes::Words(start) if page.len() - start >= MIN_WORD_BYTES => {
                     Ok(self.snappy_words(page, start, key))
+                }
+                PageBytes::Dense => {
+                    let len = store_as_literal(page, &mut self.out);
+                    Ok(&self.out[..len])
                 }
                 _ => self.snappy(page),
             },

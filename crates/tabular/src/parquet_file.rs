@@ -120,7 +120,7 @@ impl FilePlan {
     /// row group.
     pub(crate) fn with_codecs_for(mut self, first: &[Vec<ArrayRef>]) -> Result<Self, ParquetError> {
         for (column, blocks) in self.flat.iter_mut().zip(first) {
-            let stored = column.as_ref().map(|c| c.uncompressed_if_as_small(blocks));
+            let stored = column.as_ref().map(|c| c.judged_by(blocks));
             if let Some(stored) = stored.transpose()?.flatten() {
                 *column = Some(Arc::new(stored));
             }

@@ -78,14 +78,7 @@ impl WordCompressor {
         key: Key,
         out: &mut Vec<u8>,
     ) -> usize {
-        // Each copy is shorter than what it stands for, and each literal of more than 60 bytes has
-        // up to four more before it: the bound of the library holds here too.
-        let most = snap::raw::max_compress_len(page.len()) + SLACK;
-        if out.len() < most {
-            out.resize(most, 0);
-        }
-        let mut output = Output { out, at: 0 };
-        output.length(page.len());
+        let mut output = Output::begin(page.len(), out);
         self.places.fill(0);
         match key {
             Key::Low(bytes) => self.encode::<true>(page, start, bytes, &mut output),
@@ -156,13 +149,29 @@ struct Output<'a> {
     at: usize,
 }
 
+/// Writes a page that does not shrink: one literal.
+pub(crate) fn store_as_literal(page: &[u8], out: &mut Vec<u8>) -> usize {
+    let mut output = Output::begin(page.len(), out);
+    output.any_literal(page);
+    output.at
+}
+
 impl Output<'_> {
-    fn length(&mut self, mut length: usize) {
+    /// Begins with the length.
+    fn begin(mut length: usize, out: &mut Vec<u8>) -> Output<'_> {
+        // Each copy is shorter than what it stands for, and each literal of more than 60 bytes has
+        // up to four more before it: the bound of the library holds here too.
+        let most = snap::raw::max_compress_len(length) + SLACK;
+        if out.len() < most {
+            out.resize(most, 0);
+        }
+        let mut output = Output { out, at: 0 };
         while length >= 0x80 {
-            self.put(&[length as u8 | 0x80]);
+            output.put(&[length as u8 | 0x80]);
             length >>= 7;
         }
-        self.put(&[length as u8]);
+        output.put(&[length as u8]);
+        output
     }
 
     fn put(&mut self, bytes: &[u8]) {
@@ -247,6 +256,9 @@ mod tests {
             let back = snap::raw::Decoder::new().decompress_vec(&out[..len]);
             assert!(back.unwrap() == page, "{key:?}");
         }
+        let len = store_as_literal(page, &mut out);
+        let back = snap::raw::Decoder::new().decompress_vec(&out[..len]);
+        assert!(back.unwrap() == page && len <= page.len() + 10);
         compressor.compress(page, start, chosen, &mut out)
     }
 
