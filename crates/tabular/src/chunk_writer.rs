@@ -9,10 +9,11 @@ use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
 use crate::column_chunk::FlatColumn;
 use crate::column_values::ColumnValue;
 use crate::page_buffer::PageBuffer;
-use crate::page_codec::PageCodec;
+use crate::page_codec::{PageBytes, PageCodec};
 use crate::page_header::{PageEncoding, PageKind, write_page_header};
 use crate::page_index::{PageContent, PageIndexRecorder};
 use crate::parquet_file::codec_of;
+use crate::snappy_words::Key;
 
 /// An encoded column chunk, its dictionary page first.
 #[derive(Debug)]
@@ -20,6 +21,34 @@ pub(crate) struct EncodedChunk {
     pub(crate) bytes: Bytes,
     /// Places in it are counted from the first of `bytes`.
     pub(crate) close: ColumnCloseResult,
+    pub(crate) data: Sizes,
+    pub(crate) dictionary: Sizes,
+}
+
+/// Sizes of pages.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sizes {
+    /// Of their bodies before compression.
+    pub(crate) plain: usize,
+    /// As they are stored, with their headers.
+    stored: usize,
+}
+
+/// Snappy must save at least one in so many bytes: packed bits hardly shrink, and to try takes
+/// longer than to pack them.
+const WORTHWHILE_PART: usize = 20;
+
+impl Sizes {
+    fn add(&mut self, plain: usize, stored: i32) {
+        self.plain += plain;
+        self.stored += stored as usize;
+    }
+
+    /// Whether compression saves enough, beside so many bytes more of which it saves none.
+    pub(crate) fn is_worthwhile(self, others: usize) -> bool {
+        let saved = self.plain.saturating_sub(self.stored);
+        saved > (self.plain + others) / WORTHWHILE_PART
+    }
 }
 
 /// A column chunk being written.
@@ -29,7 +58,11 @@ pub(crate) struct ChunkWriter<'a, V> {
     index: PageIndexRecorder<V>,
     /// Length of the dictionary page with its header.
     dictionary: Option<usize>,
+    /// Bytes before compression, headers counted.
     plain_bytes: usize,
+    data: Sizes,
+    dictionary_sizes: Sizes,
+    key: Option<Key>,
     plain_pages: i32,
     dictionary_pages: i32,
 }
@@ -42,6 +75,9 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
             index: PageIndexRecorder::new(column.nullable, utf8),
             dictionary: None,
             plain_bytes: 0,
+            data: Sizes::default(),
+            dictionary_sizes: Sizes::default(),
+            key: None,
             plain_pages: 0,
             dictionary_pages: 0,
         }
@@ -52,10 +88,13 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
         &mut self,
         values: usize,
         body: &[u8],
+        bytes: PageBytes,
         codec: &mut PageCodec,
     ) -> Result<(), ParquetError> {
-        let stored = self.store(PageKind::Dictionary, values, body, codec)?;
+        let stored = self.store(PageKind::Dictionary, values, body, bytes, codec)?;
+        self.key = None;
         self.dictionary = Some(stored as usize);
+        self.dictionary_sizes.add(body.len(), stored);
         Ok(())
     }
 
@@ -65,11 +104,17 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
         content: &PageContent<V>,
         encoding: PageEncoding,
         body: &PageBuffer,
+        bytes: PageBytes,
         codec: &mut PageCodec,
     ) -> Result<(), ParquetError> {
         let offset = self.bytes.len();
         let kind = PageKind::Data(encoding);
-        let stored = self.store(kind, content.rows, body.as_slice(), codec)?;
+        let bytes = match self.column.is_dense {
+            true => PageBytes::Dense,
+            false => bytes,
+        };
+        let stored = self.store(kind, content.rows, body.as_slice(), bytes, codec)?;
+        self.data.add(body.len(), stored);
         self.index.add(content, offset, stored);
         match encoding {
             PageEncoding::Plain => self.plain_pages += 1,
@@ -84,12 +129,13 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
         kind: PageKind,
         values: usize,
         body: &[u8],
+        bytes: PageBytes,
         codec: &mut PageCodec,
     ) -> Result<i32, ParquetError> {
-        let size = |len: usize| i32::try_from(len).map_err(|_| self.too_large(len));
         let stored = codec
-            .compress(self.column.codec, body)
+            .compress(self.column.codec, body, bytes, &mut self.key)
             .map_err(|e| ParquetError::External(Box::new(e)))?;
+        let size = |len: usize| i32::try_from(len).map_err(|_| self.too_large(len));
         let (body_len, stored_len) = (size(body.len())?, size(stored.len())?);
         let values = size(values)?;
         let start = self.bytes.len();
@@ -136,6 +182,8 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
         Ok(EncodedChunk {
             bytes: self.bytes.into(),
             close,
+            data: self.data,
+            dictionary: self.dictionary_sizes,
         })
     }
 

@@ -23,14 +23,15 @@ use crate::chunk_writer::{ChunkWriter, EncodedChunk};
 use crate::column_values::{Extremes, FixedValue};
 use crate::dictionary::FixedDictionary;
 use crate::page_buffer::PageBuffer;
-use crate::page_codec::PageCodec;
+use crate::page_codec::{PageBytes, PageCodec};
 use crate::page_header::PageEncoding;
 use crate::page_index::PageContent;
 use crate::pages::{FixedBlock, Piece, cut_pages, dense_pages, nulls_in, write_levels};
 use crate::parquet_writer::ParquetCompression;
 use crate::rle::{bits_below, write_hybrid};
+use crate::row_groups::{BLOCK_ROWS, split};
 use crate::text_dictionary::TextDictionary;
-use crate::text_values::{TextBlock, write_plain_texts};
+use crate::text_values::{Text, TextBlock, TextVisitor, write_plain_texts};
 
 /// Bytes that a thread keeps of each of its buffers between column chunks.
 const KEPT_BYTES: usize = 4 << 20;
@@ -82,6 +83,11 @@ impl Kind {
     }
 }
 
+/// Whether columns of this type are encoded here, from arrays of any length.
+pub(crate) fn is_flat(data_type: &DataType) -> bool {
+    Kind::of(data_type).is_some()
+}
+
 /// A column that is encoded here.
 #[derive(Debug, Clone)]
 pub(crate) struct FlatColumn {
@@ -89,6 +95,8 @@ pub(crate) struct FlatColumn {
     pub(crate) descriptor: ColumnDescPtr,
     pub(crate) nullable: bool,
     pub(crate) codec: ParquetCompression,
+    /// Data pages are not worth their compression; the dictionary page may be.
+    pub(crate) is_dense: bool,
     dictionary: bool,
 }
 
@@ -162,6 +170,7 @@ impl FlatColumn {
             descriptor,
             nullable,
             codec,
+            is_dense: false,
             dictionary,
         })
     }
@@ -176,6 +185,35 @@ impl FlatColumn {
             scratch.shrink();
             chunk
         })
+    }
+
+    /// The same column with pages stored as they are where Snappy does little to them, judged by a
+    /// page in the middle of these rows. Other codecs are asked for where size counts more.
+    pub(crate) fn judged_by(
+        &self,
+        blocks: &[ArrayRef],
+    ) -> Result<Option<FlatColumn>, ParquetError> {
+        let rows: usize = blocks.iter().map(|b| b.len()).sum();
+        if self.codec != ParquetCompression::Snappy || rows == 0 {
+            return Ok(None);
+        }
+        let (_, second_half) = split(blocks, rows.saturating_sub(BLOCK_ROWS) / 2);
+        let (page, _) = split(&second_half, BLOCK_ROWS);
+        let trial = self.encode(&page)?;
+        if trial.data.is_worthwhile(0) {
+            return Ok(None);
+        }
+        // There will be as many bytes of such pages beside the dictionary.
+        let data = trial.data.plain * rows / rows.min(BLOCK_ROWS);
+        let codec = match trial.dictionary.is_worthwhile(data) {
+            true => self.codec,
+            false => ParquetCompression::None,
+        };
+        Ok(Some(FlatColumn {
+            codec,
+            is_dense: true,
+            ..self.clone()
+        }))
     }
 
     fn encode_with(
@@ -277,19 +315,21 @@ impl FlatColumn {
                 T::push_bits(bits, &mut scratch.bytes);
             }
             let count = scratch.fixed.values.len();
-            writer.dictionary(count, &scratch.bytes, &mut scratch.codec)?;
+            let bytes = words::<T>(0);
+            writer.dictionary(count, &scratch.bytes, bytes, &mut scratch.codec)?;
         }
         let mut at = 0;
         for (index, (&(nulls, values), pieces)) in pages.iter().zip(pieces).enumerate() {
             self.begin_page(pieces, nulls, nulls_of, scratch);
             let numbers = &scratch.numbers;
-            let encoding = if dictionary {
+            let levels = scratch.page.len();
+            let (encoding, bytes) = if dictionary {
                 let numbers = &numbers[at..at + values.len()];
                 write_numbers(numbers, distinct[index], &mut scratch.page);
-                PageEncoding::Dictionary
+                (PageEncoding::Dictionary, PageBytes::Any)
             } else {
                 scratch.page.extend(T::slice_bytes(values));
-                PageEncoding::Plain
+                (PageEncoding::Plain, words::<T>(levels))
             };
             at += values.len();
             let content = PageContent {
@@ -298,7 +338,7 @@ impl FlatColumn {
                 text_bytes: None,
                 extremes: extremes[index],
             };
-            writer.page(&content, encoding, &scratch.page, &mut scratch.codec)?;
+            writer.page(&content, encoding, &scratch.page, bytes, &mut scratch.codec)?;
         }
         writer.finish()
     }
@@ -359,6 +399,7 @@ impl FlatColumn {
                 &content,
                 PageEncoding::Plain,
                 &scratch.page,
+                PageBytes::Any,
                 &mut scratch.codec,
             )?;
         }
@@ -407,6 +448,7 @@ impl FlatColumn {
                 &content,
                 PageEncoding::Plain,
                 &scratch.page,
+                PageBytes::Any,
                 &mut scratch.codec,
             )?;
         }
@@ -424,17 +466,20 @@ impl FlatColumn {
         let mut contents = Vec::with_capacity(pages.len());
         let (numbers, dictionary) = (&mut scratch.numbers, &mut scratch.text);
         numbers.clear();
+        numbers.reserve(lengths.iter().sum());
         dictionary.clear();
         for page in &pages {
-            let (start, mut bytes) = (numbers.len(), 0);
+            let start = numbers.len();
             dictionary.begin_page();
+            let mut numbering = Numbering {
+                dictionary: &mut *dictionary,
+                numbers: &mut *numbers,
+                bytes: 0,
+            };
             for &piece in page {
-                numbers.reserve(piece.rows);
-                arrays[piece.block].each(piece, |text| {
-                    bytes += text.len;
-                    numbers.push(dictionary.number(text));
-                });
+                arrays[piece.block].each(piece, &mut numbering);
             }
+            let bytes = numbering.bytes;
             if dictionary.is_too_large(numbers.len()) {
                 return Ok(None);
             }
@@ -451,7 +496,12 @@ impl FlatColumn {
         // The dictionary stays where it is while the rest of the memory is written to.
         let dictionary = std::mem::take(&mut scratch.text);
         let mut writer = ChunkWriter::new(self, self.is_utf8());
-        writer.dictionary(dictionary.len(), &dictionary.page, &mut scratch.codec)?;
+        writer.dictionary(
+            dictionary.len(),
+            &dictionary.page,
+            PageBytes::Any,
+            &mut scratch.codec,
+        )?;
         for (page, (range, distinct, bytes, bounds)) in pages.iter().zip(contents) {
             let rows = page.iter().map(|p| p.rows).sum();
             let nulls = rows - range.len();
@@ -464,12 +514,32 @@ impl FlatColumn {
                 text_bytes: Some(bytes),
                 extremes: Extremes { bounds, nans: 0 },
             };
-            let codec = &mut scratch.codec;
-            writer.page(&content, PageEncoding::Dictionary, &scratch.page, codec)?;
+            writer.page(
+                &content,
+                PageEncoding::Dictionary,
+                &scratch.page,
+                PageBytes::Any,
+                &mut scratch.codec,
+            )?;
         }
         let chunk = writer.finish();
         scratch.text = dictionary;
         chunk.map(Some)
+    }
+}
+
+/// Numbers the texts of a page.
+struct Numbering<'s> {
+    dictionary: &'s mut TextDictionary,
+    numbers: &'s mut Vec<u32>,
+    bytes: usize,
+}
+
+impl TextVisitor<'_> for Numbering<'_> {
+    #[inline(always)]
+    fn visit(&mut self, text: Text<'_>) {
+        self.bytes += text.len;
+        self.numbers.push(self.dictionary.number(text));
     }
 }
 
@@ -483,6 +553,14 @@ impl Scratch {
         self.numbers.shrink_to(KEPT_BYTES / size_of::<u32>());
         self.bytes.clear();
         self.bytes.shrink_to(KEPT_BYTES);
+    }
+}
+
+/// Plain values from `start` on.
+fn words<T>(start: usize) -> PageBytes {
+    match size_of::<T>() {
+        8 => PageBytes::Words(start),
+        _ => PageBytes::Any,
     }
 }
 

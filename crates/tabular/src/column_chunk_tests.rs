@@ -17,7 +17,6 @@ use parquet::basic::Encoding;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData};
 use proptest::prelude::*;
 
-use crate::dictionary_policy::Choice;
 use crate::parquet_file::{FilePlan, append};
 use crate::parquet_writer::ParquetCompression;
 use crate::row_groups::BLOCK_ROWS;
@@ -63,7 +62,7 @@ fn compare(
 ) -> ColumnChunkMetaData {
     let field = Field::new("a", array.data_type().clone(), nullable);
     let schema = Arc::new(Schema::new(vec![field]));
-    let plan = || FilePlan::new(&schema, codec, &[Choice::dictionary(dictionary)]).unwrap();
+    let plan = || FilePlan::new(&schema, codec, &[dictionary]).unwrap();
     let ours = file(&plan(), slices(array, sizes));
     assert!(
         ours == file(&plan(), vec![Arc::clone(array)]),

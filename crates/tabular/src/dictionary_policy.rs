@@ -10,8 +10,6 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 
-use crate::parquet_writer::ParquetCompression;
-
 /// Values looked at, evenly spaced over the row group so that sorted columns show their range.
 const SAMPLE_VALUES: usize = 4_096;
 /// A dictionary must bring the pages, before compression, below this part of the plain ones.
@@ -20,34 +18,6 @@ const WORTHWHILE: f64 = 0.7;
 const NARROWEST_BYTES: usize = 4;
 /// Parquet's limit of a dictionary page, behind which the encoder falls back to plain pages.
 const MAX_DICTIONARY_BYTES: f64 = 1024.0 * 1024.0;
-
-/// How a column is encoded in all row groups of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Choice {
-    pub(crate) dictionary: bool,
-    /// Whether pages go through the file's codec.
-    pub(crate) compressed: bool,
-}
-
-impl Choice {
-    /// Compressed, with or without a dictionary.
-    pub(crate) fn dictionary(dictionary: bool) -> Choice {
-        Choice {
-            dictionary,
-            compressed: true,
-        }
-    }
-
-    /// For a column of which `blocks` are the rows of the first row group. `hint` says whether it
-    /// gets a dictionary, if that is known.
-    pub(crate) fn of(
-        blocks: &[ArrayRef],
-        _codec: ParquetCompression,
-        hint: Option<bool>,
-    ) -> Choice {
-        Choice::dictionary(hint.unwrap_or_else(|| pays(blocks)))
-    }
-}
 
 /// What a sample says of a column.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +47,7 @@ impl Sampled {
 }
 
 /// True when a dictionary pays for this column. `blocks` are its rows of the first row group.
-fn pays(blocks: &[ArrayRef]) -> bool {
+pub(crate) fn pays(blocks: &[ArrayRef]) -> bool {
     let rows: usize = blocks.iter().map(|b| b.len()).sum();
     let step = rows.div_ceil(SAMPLE_VALUES).max(1);
     let Some(first) = blocks.first() else {

@@ -94,6 +94,7 @@ mod shard_writer;
 mod simd_digits;
 mod snappy_framing;
 mod snappy_hadoop;
+mod snappy_words;
 mod sources;
 mod stream_codecs;
 mod structure;

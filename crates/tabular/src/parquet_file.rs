@@ -22,7 +22,6 @@ use parquet::schema::types::{ColumnPath, TypePtr};
 
 use crate::chunk_writer::EncodedChunk;
 use crate::column_chunk::FlatColumn;
-use crate::dictionary_policy::Choice;
 use crate::error::TabularError;
 use crate::parquet_writer::{PARQUET_GZIP_LEVEL, PARQUET_ZSTD_LEVEL, ParquetCompression};
 use crate::row_groups::BLOCK_ROWS;
@@ -74,14 +73,14 @@ impl ColumnChunk {
 }
 
 impl FilePlan {
-    /// `choices` has one for each column.
+    /// `hints` says which columns get a dictionary; those without one do.
     pub(crate) fn new(
         schema: &SchemaRef,
         compression: ParquetCompression,
-        choices: &[Choice],
+        hints: &[bool],
     ) -> Result<FilePlan, ParquetError> {
         let described = ArrowSchemaConverter::new().convert(schema)?;
-        let mut properties = properties(schema, compression, choices)?.build();
+        let mut properties = properties(schema, compression, hints)?.build();
         add_encoded_arrow_schema_to_metadata(schema, &mut properties);
         let (root, properties) = (described.root_schema_ptr(), Arc::new(properties));
         // The factory wants a file to take schema and properties from; any will do.
@@ -92,17 +91,17 @@ impl FilePlan {
             leaves[described.get_column_root_idx(leaf)] += 1;
         }
         let mut first_leaf = 0;
-        let flat = schema.fields().iter().zip(&leaves).zip(choices);
-        let flat = flat.map(|((field, &count), choice)| {
+        let flat = schema
+            .fields()
+            .iter()
+            .zip(&leaves)
+            .zip(hints.iter().chain(std::iter::repeat(&true)));
+        let flat = flat.map(|((field, &count), &hint)| {
             let leaf = first_leaf;
             first_leaf += count;
-            let codec = match choice.compressed {
-                true => compression,
-                false => ParquetCompression::None,
-            };
             let column = || {
                 let descriptor = described.column(leaf);
-                FlatColumn::new(field.data_type(), descriptor, codec, choice.dictionary)
+                FlatColumn::new(field.data_type(), descriptor, compression, hint)
             };
             (count == 1).then(column).flatten().map(Arc::new)
         });
@@ -115,6 +114,18 @@ impl FilePlan {
             factory: ArrowRowGroupWriterFactory::new(&file, Arc::clone(schema)),
             leaves,
         })
+    }
+
+    /// Stores columns as they are where Snappy does little to them, judged by the rows of the first
+    /// row group.
+    pub(crate) fn with_codecs_for(mut self, first: &[Vec<ArrayRef>]) -> Result<Self, ParquetError> {
+        for (column, blocks) in self.flat.iter_mut().zip(first) {
+            let stored = column.as_ref().map(|c| c.judged_by(blocks));
+            if let Some(stored) = stored.transpose()?.flatten() {
+                *column = Some(Arc::new(stored));
+            }
+        }
+        Ok(self)
     }
 
     /// The same, with all columns encoded by parquet-rs: what ours are compared with.
@@ -219,7 +230,7 @@ pub(crate) fn codec_of(compression: ParquetCompression) -> Result<Codec, Parquet
 fn properties(
     schema: &SchemaRef,
     compression: ParquetCompression,
-    choices: &[Choice],
+    hints: &[bool],
 ) -> Result<WriterPropertiesBuilder, ParquetError> {
     let mut builder = WriterProperties::builder()
         .set_created_by(CREATED_BY.to_string())
@@ -229,9 +240,9 @@ fn properties(
         // Statistics of chunks in the footer and of pages in the page index.
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_data_page_row_count_limit(BLOCK_ROWS);
-    for (field, choice) in schema.fields().iter().zip(choices) {
+    for (field, &hint) in schema.fields().iter().zip(hints) {
         let path = ColumnPath::new(vec![field.name().clone()]);
-        builder = builder.set_column_dictionary_enabled(path, choice.dictionary);
+        builder = builder.set_column_dictionary_enabled(path, hint);
     }
     Ok(builder)
 }

@@ -79,7 +79,8 @@ impl<'a, 'b> ParquetShards<'a, 'b> {
             Arc::clone(&schema),
             options.row_group_rows,
             options.row_group_bytes,
-        );
+        )
+        .in_blocks_from(columns);
         if let Some(max_rows) = job.max_rows {
             // Shards of just so many rows, as long as their bytes allow it.
             groups = groups.ending_every(usize::try_from(max_rows).unwrap_or(usize::MAX));

@@ -106,7 +106,6 @@ mod tests {
     use arrow_schema::{DataType, Field, Schema};
 
     use super::*;
-    use crate::dictionary_policy::Choice;
     use crate::parquet_file::append;
     use crate::parquet_writer::ParquetCompression;
 
@@ -137,8 +136,7 @@ mod tests {
                 Field::new(format!("column {i}"), kind, true)
             };
             let schema = Arc::new(Schema::new((0..count).map(field).collect::<Vec<_>>()));
-            let hint = |i: usize| Choice::dictionary(i % 3 == 1);
-            let hints: Vec<Choice> = (0..count).map(hint).collect();
+            let hints: Vec<bool> = (0..count).map(|i| i % 3 == 1).collect();
             let plan = FilePlan::new(&schema, ParquetCompression::Snappy, &hints).unwrap();
             let encode = |group| plan.encode(&columns(count, rows, group)).unwrap();
             let mut file = plan.open(Vec::new()).unwrap();
@@ -165,12 +163,7 @@ mod tests {
     #[test]
     fn no_limit_is_not_measured() {
         let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)]));
-        let plan = FilePlan::new(
-            &schema,
-            ParquetCompression::None,
-            &[Choice::dictionary(false)],
-        )
-        .unwrap();
+        let plan = FilePlan::new(&schema, ParquetCompression::None, &[false]).unwrap();
         let bounds = SizeBounds::new(&plan, u64::MAX).unwrap();
         let chunks = plan.encode(&columns(1, 5, 0)).unwrap();
         assert_eq!(bounds.of(&plan, &chunks).unwrap(), 0);

@@ -13,7 +13,7 @@ use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
 use parquet::errors::ParquetError;
 
-use crate::dictionary_policy::Choice;
+use crate::dictionary_policy;
 use crate::error::TabularError;
 use crate::parquet_file::{ColumnChunk, ColumnEncoder, FilePlan, columnar};
 use crate::parquet_writer::ParquetOptions;
@@ -47,8 +47,8 @@ struct Pending<P> {
 /// Encodes row groups of one schema.
 ///
 /// Memory: at most `threads + 1` row groups, of together at most 64 MiB of arrays (one may exceed
-/// that alone), and their encoded pages. Whether columns get dictionaries is decided once, from the
-/// first row group.
+/// that alone), and their encoded pages. Whether columns get dictionaries, and which are compressed, is
+/// decided once, from the first row group.
 pub(crate) struct RowGroupEncoder<P> {
     options: ParquetOptions,
     schema: SchemaRef,
@@ -145,18 +145,15 @@ impl<P> RowGroupEncoder<P> {
         if let Some(plan) = &self.plan {
             return Ok(Arc::clone(plan));
         }
-        let codec = self.options.compression;
-        let choices: Vec<Choice> = first
-            .iter()
-            .enumerate()
-            .map(|(column, blocks)| {
-                let hint = self.options.dictionary.as_ref().map(|h| h[column]);
-                Choice::of(blocks, codec, hint)
-            })
-            .chain(std::iter::repeat(Choice::dictionary(true)))
-            .take(self.schema.fields().len())
-            .collect();
-        let plan = FilePlan::new(&self.schema, codec, &choices);
+        let hints = match &self.options.dictionary {
+            Some(hints) => hints.clone(),
+            None => first
+                .iter()
+                .map(|blocks| dictionary_policy::pays(blocks))
+                .collect(),
+        };
+        let plan = FilePlan::new(&self.schema, self.options.compression, &hints)
+            .and_then(|plan| plan.with_codecs_for(first));
         let plan = Arc::new(plan.map_err(|e| self.error("begin", e))?);
         self.plan = Some(Arc::clone(&plan));
         Ok(plan)

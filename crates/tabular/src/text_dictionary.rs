@@ -3,19 +3,17 @@
 use std::cmp::Ordering;
 
 use crate::dictionary::{MAX_DICTIONARY_BYTES, Slot, Slots};
-use crate::text_values::Text;
+use crate::text_values::{Text, WORDS_BYTES, Words};
 
 /// Where a distinct value is, and what tells it from most others.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// See [`Text::prefix`].
-    prefix: u64,
-    /// See [`Text::suffix`].
-    suffix: u64,
+    words: Words,
     /// Its first byte in the dictionary page.
     at: u32,
     len: u32,
-    hash: u64,
+    /// As much of it as any table needs.
+    hash: u32,
     /// The last page that it was met in, plus one.
     page: u32,
 }
@@ -85,17 +83,16 @@ impl TextDictionary {
         self.page
             .extend_from_slice(&(bytes.len() as u32).to_le_bytes());
         self.entries.push(Entry {
-            prefix: text.prefix,
-            suffix: text.suffix,
+            words: text.words,
             at: self.page.len() as u32,
             len: bytes.len() as u32,
-            hash: text.hash(),
+            hash: text.hash() as u32,
             page: 0,
         });
         self.page.extend_from_slice(bytes);
         let entries = &self.entries;
         self.slots
-            .fill(slot, |number| entries[number as usize].hash)
+            .fill(slot, |number| u64::from(entries[number as usize].hash))
     }
 
     /// For the first time in this page.
@@ -112,8 +109,8 @@ impl TextDictionary {
     }
 
     fn order(&self, a: u32, b: u32) -> Ordering {
-        let prefix = |number: u32| self.entries[number as usize].prefix;
-        let order = prefix(a).cmp(&prefix(b));
+        let first = |number: u32| self.entries[number as usize].words.first;
+        let order = first(a).cmp(&first(b));
         order.then_with(|| self.value(a).cmp(self.value(b)))
     }
 
@@ -132,12 +129,14 @@ impl TextDictionary {
     }
 }
 
-/// Up to 16 bytes, the first and the last eight are the whole value.
 #[inline(always)]
 fn is_same(entry: &Entry, page: &[u8], text: &Text<'_>) -> bool {
-    let (at, len) = (entry.at as usize, entry.len as usize);
-    entry.prefix == text.prefix
-        && entry.suffix == text.suffix
-        && len == text.len
-        && (len <= 16 || &page[at..at + len] == text.bytes())
+    let (words, other) = (&entry.words, &text.words);
+    // In one: values that differ are likely to differ anywhere.
+    let differ = (words.first ^ other.first)
+        | (words.second ^ other.second)
+        | (words.last ^ other.last)
+        | (entry.len as usize ^ text.len) as u64;
+    let at = entry.at as usize;
+    differ == 0 && (text.len <= WORDS_BYTES || &page[at..at + text.len] == text.bytes())
 }

@@ -20,21 +20,37 @@ pub(crate) struct TextBlock<'a, O> {
     pub(crate) nulls: Option<&'a NullBuffer>,
 }
 
+/// Bytes of a value that its words hold altogether; longer ones are compared byte by byte too.
+pub(crate) const WORDS_BYTES: usize = 24;
+
 /// A byte array, and what of it fits into registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Text<'a> {
     data: &'a [u8],
     from: usize,
     pub(crate) len: usize,
+    pub(crate) words: Words,
+}
+
+/// Up to 24 bytes of a value; with its length, a value of no more than these is known by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Words {
     /// The first eight bytes as a big-endian number, zeros behind them if there are fewer: smaller
     /// if the value is less, but not the other way round.
-    pub(crate) prefix: u64,
+    pub(crate) first: u64,
+    /// The next eight bytes of more than sixteen, or 0.
+    pub(crate) second: u64,
     /// The last eight bytes of more than eight, or 0.
-    pub(crate) suffix: u64,
+    pub(crate) last: u64,
+}
+
+/// What is done to each value. A trait, so that it is compiled into the loop over the values.
+pub(crate) trait TextVisitor<'a> {
+    fn visit(&mut self, text: Text<'a>);
 }
 
 /// Bits that the first bytes of a value take, by their number.
-const PREFIX_MASKS: [u64; 9] = {
+const FIRST_MASKS: [u64; 9] = {
     let mut masks = [u64::MAX; 9];
     let mut bytes = 0;
     while bytes < 8 {
@@ -44,21 +60,52 @@ const PREFIX_MASKS: [u64; 9] = {
     masks
 };
 
+impl Words {
+    /// Of bytes `from..to`. All words are read before it is known which are needed, since lengths
+    /// are hard to guess.
+    #[inline(always)]
+    fn new(data: &[u8], from: usize, to: usize) -> Words {
+        match (data.get(from..from + 16), to.checked_sub(8)) {
+            (Some(head), Some(tail)) => {
+                let tail = word_at(data, tail);
+                Words::select(word_at(head, 0), word_at(head, 8), tail, to - from)
+            }
+            _ => Words::at_edge(&data[from..to]),
+        }
+    }
+
+    #[inline(always)]
+    fn select(first: u64, second: u64, last: u64, len: usize) -> Words {
+        Words {
+            first: first.swap_bytes() & FIRST_MASKS[len.min(8)],
+            second: if len > 16 { second } else { 0 },
+            last: if len > 8 { last } else { 0 },
+        }
+    }
+
+    /// Near the beginning or the end of all bytes.
+    #[cold]
+    fn at_edge(bytes: &[u8]) -> Words {
+        let mut head = [0; 16];
+        let len = bytes.len().min(16);
+        head[..len].copy_from_slice(&bytes[..len]);
+        let tail = bytes
+            .len()
+            .checked_sub(8)
+            .map_or(0, |at| word_at(bytes, at));
+        Words::select(word_at(&head, 0), word_at(&head, 8), tail, bytes.len())
+    }
+}
+
 impl<'a> Text<'a> {
     /// Bytes `from..to` of `data`.
     #[inline(always)]
     fn new(data: &'a [u8], from: usize, to: usize) -> Text<'a> {
-        let len = to - from;
-        let word = match data.get(from..from + 8) {
-            Some(bytes) => word_at(bytes, 0),
-            None => last_word(&data[from..]),
-        };
         Text {
             data,
             from,
-            len,
-            prefix: word.swap_bytes() & PREFIX_MASKS[len.min(8)],
-            suffix: if len > 8 { word_at(data, to - 8) } else { 0 },
+            len: to - from,
+            words: Words::new(data, from, to),
         }
     }
 
@@ -70,18 +117,28 @@ impl<'a> Text<'a> {
     /// Depends on every byte.
     #[inline(always)]
     pub(crate) fn hash(&self) -> u64 {
-        let mut hash = fold(
-            self.prefix ^ 0x9e37_79b9_7f4a_7c15,
-            self.suffix ^ (self.len as u64) ^ 0xc2b2_ae3d_27d4_eb4f,
-        );
-        if self.len > 16 {
-            for at in (self.from + 8..self.from + self.len - 8).step_by(8) {
-                hash = fold(hash ^ word_at(self.data, at), 0x9e37_79b9_7f4a_7c15);
+        let Words {
+            first,
+            second,
+            last,
+        } = self.words;
+        let rest = second.wrapping_mul(MULTIPLIERS[1]).wrapping_add(last) ^ self.len as u64;
+        let mut hash = fold(first ^ MULTIPLIERS[0], rest ^ MULTIPLIERS[2]);
+        if self.len > WORDS_BYTES {
+            for at in (self.from + 16..self.from + self.len - 8).step_by(8) {
+                hash = fold(hash ^ word_at(self.data, at), MULTIPLIERS[0]);
             }
         }
         hash
     }
 }
+
+/// Odd numbers with mixed bits: those of the golden ratio, and primes of xxHash64.
+const MULTIPLIERS: [u64; 3] = [
+    0x9e37_79b9_7f4a_7c15,
+    0xc2b2_ae3d_27d4_eb4f,
+    0x1656_67b1_9e37_79f9,
+];
 
 /// Both halves of the product.
 #[inline(always)]
@@ -97,18 +154,9 @@ fn word_at(data: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(word)
 }
 
-/// Fewer than eight bytes, which are the last that there are.
-#[cold]
-fn last_word(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word[..bytes.len()].copy_from_slice(bytes);
-    u64::from_le_bytes(word)
-}
-
 impl<'a, O: OffsetSizeTrait> TextBlock<'a, O> {
-    /// Calls `take` for each value of these rows that is not null.
-    #[inline(always)]
-    pub(crate) fn each(&self, piece: Piece, mut take: impl FnMut(Text<'a>)) {
+    /// Shows each value of these rows that is not null.
+    pub(crate) fn each(&self, piece: Piece, visitor: &mut impl TextVisitor<'a>) {
         let ends = &self.offsets[piece.from..=piece.from + piece.rows];
         let nulls = self
             .nulls
@@ -118,14 +166,14 @@ impl<'a, O: OffsetSizeTrait> TextBlock<'a, O> {
                 let mut from = ends[0].as_usize();
                 for to in &ends[1..] {
                     let to = to.as_usize();
-                    take(Text::new(self.data, from, to));
+                    visitor.visit(Text::new(self.data, from, to));
                     from = to;
                 }
             }
             Some(nulls) => {
                 for row in nulls.slice(piece.from, piece.rows).valid_indices() {
                     let (from, to) = (ends[row].as_usize(), ends[row + 1].as_usize());
-                    take(Text::new(self.data, from, to));
+                    visitor.visit(Text::new(self.data, from, to));
                 }
             }
         }
@@ -165,34 +213,56 @@ pub(crate) fn write_plain_texts<'a, O: OffsetSizeTrait>(
     out: &mut PageBuffer,
 ) -> (Extremes<&'a [u8]>, usize) {
     let most = |p: &Piece| blocks[p.block].plain_bytes(p.from, p.rows);
-    let room = out.room(page.iter().map(most).sum());
-    let (mut at, mut bytes) = (0, 0);
-    let mut bounds: Option<(Text<'a>, Text<'a>)> = None;
+    let mut writer = PlainWriter {
+        out: out.room(page.iter().map(most).sum()),
+        at: 0,
+        bytes: 0,
+        bounds: None,
+    };
     for &piece in page {
-        blocks[piece.block].each(piece, |text| {
-            put(text, &mut room[at..]);
-            at += LENGTH_BYTES + text.len;
-            bytes += text.len;
-            match &mut bounds {
-                None => bounds = Some((text, text)),
-                Some((least, greatest)) => {
-                    if text.prefix <= least.prefix && is_less(&text, least) {
-                        *least = text;
-                    }
-                    if text.prefix >= greatest.prefix && is_less(greatest, &text) {
-                        *greatest = text;
-                    }
-                }
-            }
-        });
+        blocks[piece.block].each(piece, &mut writer);
     }
+    let PlainWriter {
+        at, bytes, bounds, ..
+    } = writer;
     out.advance(at);
     let bounds = bounds.map(|(least, greatest)| (least.bytes(), greatest.bytes()));
     (Extremes { bounds, nans: 0 }, bytes)
 }
 
+/// Writes plain values behind each other.
+struct PlainWriter<'a, 'o> {
+    out: &'o mut [u8],
+    at: usize,
+    /// Without lengths.
+    bytes: usize,
+    /// The least and the greatest so far.
+    bounds: Option<(Text<'a>, Text<'a>)>,
+}
+
+impl<'a> TextVisitor<'a> for PlainWriter<'a, '_> {
+    #[inline(always)]
+    fn visit(&mut self, text: Text<'a>) {
+        put(text, &mut self.out[self.at..]);
+        self.at += LENGTH_BYTES + text.len;
+        self.bytes += text.len;
+        match &mut self.bounds {
+            None => self.bounds = Some((text, text)),
+            Some((least, greatest)) => {
+                if text.words.first <= least.words.first && is_less(&text, least) {
+                    *least = text;
+                }
+                if text.words.first >= greatest.words.first && is_less(greatest, &text) {
+                    *greatest = text;
+                }
+            }
+        }
+    }
+}
+
 fn is_less(a: &Text<'_>, b: &Text<'_>) -> bool {
-    a.prefix < b.prefix || (a.prefix == b.prefix && a.bytes() < b.bytes())
+    let (first, other) = (a.words.first, b.words.first);
+    first < other || (first == other && a.bytes() < b.bytes())
 }
 
 /// Writes a length and a value; what lies behind may change. Short values are copied in steps of
