@@ -179,7 +179,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
 }
 
 fn masked(crc: u32) -> u32 {
-    ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8)
+    crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
 /// Hadoop's blocks: a plain length, then chunks, each a packed length and a Snappy block.
