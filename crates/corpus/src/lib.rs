@@ -14,6 +14,8 @@ mod mutator;
 pub use dictionary::tokens;
 pub use mutator::Mutator;
 
+/// How many mutations each test tries, in place of its own number: a longer search, or none.
+const MUTATIONS: &str = "GRISTMILL_MUTATIONS";
 /// Longest input that is made of others, in bytes: more takes time and shows nothing else.
 const LONGEST: usize = 2048;
 
@@ -61,9 +63,10 @@ pub fn replay(target: &str, mutations: usize, property: impl Fn(&[u8]) + RefUnwi
     }
     let dictionary = folder().join("dictionaries").join(format!("{target}.dict"));
     let tokens = fs::read_to_string(dictionary).map_or(Vec::new(), |text| tokens(&text));
+    let asked = std::env::var(MUTATIONS).ok().and_then(|n| n.parse().ok());
     let inputs = inputs.into_iter().map(|(_, input)| input).collect();
     let mut mutator = Mutator::new(inputs, tokens, LONGEST);
-    for number in 0..mutations {
+    for number in 0..asked.unwrap_or(mutations) {
         hold(&format!("mutation {number}"), &mutator.next_input());
     }
 }

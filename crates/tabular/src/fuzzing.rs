@@ -9,6 +9,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{self, Cursor, Read, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use crate::dialect::Dialect;
@@ -100,6 +102,14 @@ impl Read for Drip {
         let n = buf.len().min(self.step);
         self.bytes.read(&mut buf[..n])
     }
+}
+
+/// The name of a file that nothing else uses, for what has to be on a disk.
+fn scratch_path(extension: &str) -> PathBuf {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("gristmill-fuzz-{}-{number}.{extension}", std::process::id());
+    std::env::temp_dir().join(name)
 }
 
 /// UTF-8 in memory, read in steps.

@@ -21,8 +21,9 @@ use super::{Written, choices, dialect, text_input};
 
 /// What a conversion to Parquet holds is what the plain readers of CSV and of values find in the text:
 /// as many rows, the header's names, null where a cell is null, else its value, and no column is text
-/// that a narrower type would hold. The bytes do not depend on blocks and threads. The first byte
-/// chooses the dialect, the second the size of blocks, the third threads, codec and row groups.
+/// that a narrower type would hold. The bytes do not depend on blocks and threads, nor on whether they
+/// go to a stream or to a file. The first byte chooses the dialect, header and file, the second the size
+/// of blocks, the third threads, codec and row groups.
 pub fn convert_typed(data: &[u8]) {
     let ([which, block, rest], text) = choices(data);
     let Some((mut dialect, text)) = dialect(which, text) else {
@@ -52,6 +53,9 @@ pub fn convert_typed(data: &[u8]) {
     };
     let whole = written(job(1 << 16, 1));
     assert_eq!(written(job(block + 1, rest % 3 + 1)), whole);
+    if which & 16 == 16 {
+        assert_eq!(written_to_file(job(block + 1, 1)), whole);
+    }
     let Ok(file) = whole else { return };
 
     let records = read(text, header::mark(text), &dialect).records;
@@ -88,6 +92,16 @@ fn written(mut job: ConvertJob) -> Result<Vec<u8>, String> {
             Err(error.to_string())
         }
     }
+}
+
+/// A file can be begun anew, a stream cannot: the one may take other ways than the other.
+fn written_to_file(mut job: ConvertJob) -> Result<Vec<u8>, String> {
+    let path = super::scratch_path("parquet");
+    job.output = Target::File(path.clone());
+    let done = convert(job, &()).map_err(|error| error.to_string());
+    let bytes = done.map(|_| std::fs::read(&path).unwrap());
+    let _ = std::fs::remove_file(&path);
+    bytes
 }
 
 fn read_back(file: Vec<u8>) -> (SchemaRef, Vec<RecordBatch>) {

@@ -106,8 +106,13 @@ fn cell(span: Span, text: &[u8], dialect: &Dialect) -> Vec<u8> {
 
 /// The same with a number of fields, of records, and of bytes of a record.
 fn limited(text: &[u8], from: usize, table: &Table, dialect: &Dialect, limit: usize) {
+    let first = table.records.first().map_or(1, |r| r.fields.len());
     let width = ParseLimits {
-        fields: Some(limit % 5 + 1),
+        fields: Some(if limit & 3 == 0 {
+            limit / 4 % 5 + 1
+        } else {
+            first
+        }),
         ..ParseLimits::default()
     };
     let rows = parse(text, from, dialect, &width);

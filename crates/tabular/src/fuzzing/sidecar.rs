@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 
@@ -12,10 +11,7 @@ use crate::sidecar::{PLACE_COLUMNS, SidecarReader, SidecarWriter};
 /// comes back from what is written of it.
 pub fn sidecar(data: &[u8]) {
     super::silence();
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let name = format!("gristmill-fuzz-{}-{number}.arrow", std::process::id());
-    let path = std::env::temp_dir().join(name);
+    let path = super::scratch_path("arrow");
     let stored = std::fs::File::create(&path).and_then(|mut file| file.write_all(data));
     stored.unwrap();
     let held = std::panic::catch_unwind(|| read(&path, data));
