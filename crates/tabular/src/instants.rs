@@ -56,14 +56,10 @@ pub(crate) fn instant(text: &[u8]) -> Option<(i64, bool)> {
         .strip_prefix(b"T")
         .or_else(|| rest.strip_prefix(b" "))?;
     let (minutes, rest) = clock(rest)?;
-    let (seconds, rest) = match rest.strip_prefix(b":") {
-        Some(rest) => (number(rest.get(..2)?).filter(|s| *s < 60)?, &rest[2..]),
-        None => (0, rest),
-    };
-    let (micros, rest) = match rest.strip_prefix(b".") {
-        Some(rest) if text.len() > 19 => fraction(rest)?,
-        Some(_) => return None,
-        None => (0, rest),
+    let (seconds, micros, rest) = match rest.strip_prefix(b":") {
+        Some(rest) => second(rest)?,
+        // A fraction of a minute is no zone either, so it is refused.
+        None => (0, 0, rest),
     };
     let offset = zone(rest)?;
     let seconds =
@@ -77,6 +73,17 @@ fn clock(text: &[u8]) -> Option<(i32, &[u8])> {
     let (hours, minutes) = (number(&clock[..2])?, number(&clock[3..])?);
     let valid = clock[2] == b':' && hours < 24 && minutes < 60;
     valid.then_some((hours * 60 + minutes, rest))
+}
+
+/// `SS` and `.` with one to six digits, as seconds and microseconds, and what follows.
+fn second(text: &[u8]) -> Option<(i32, i64, &[u8])> {
+    let (digits, rest) = text.split_at_checked(2)?;
+    let seconds = number(digits).filter(|s| *s < 60)?;
+    let (micros, rest) = match rest.strip_prefix(b".") {
+        Some(rest) => fraction(rest)?,
+        None => (0, rest),
+    };
+    Some((seconds, micros, rest))
 }
 
 /// One to six digits as microseconds.

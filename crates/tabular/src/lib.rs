@@ -19,6 +19,9 @@ pub mod durable_file;
 pub mod encoding;
 pub mod error;
 pub mod format;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod input;
 pub mod inspect;
 pub mod inspect_framing;
