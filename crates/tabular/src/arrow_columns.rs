@@ -269,7 +269,10 @@ fn collect_with(
         ColumnType::TimestampUtc => collect(rule, cells, timestamps(rows, true)),
         ColumnType::Boolean => collect(rule, cells, Booleans::new(rows)),
         ColumnType::String if empty => collect(rule, cells, Empties::new(rows)),
-        ColumnType::String => collect(rule, cells, Strings::new(rows)),
+        ColumnType::String => {
+            let bytes = column_spans(rule, cells).map(Span::len).sum();
+            collect(rule, cells, Strings::new(rows, bytes))
+        }
     }
 }
 
@@ -309,20 +312,26 @@ fn fill(sink: &mut impl Sink, rule: &Rule, cells: Cells<'_>) -> (Refused, Nulls)
         scratch: Vec::new(),
     };
     let block = cells.block.text();
-    let spans = cells.rows.spans.get(rule.index..).unwrap_or_default();
-    let spans = spans.iter().step_by(cells.width).enumerate();
+    let spans = column_spans(rule, cells).enumerate();
     if rule.direct {
         for (row, span) in spans {
-            if !sink.take(row, block, *span) {
-                slow.take(sink, row, *span);
+            if !sink.take(row, block, span) {
+                slow.take(sink, row, span);
             }
         }
     } else {
         for (row, span) in spans {
-            slow.take(sink, row, *span);
+            slow.take(sink, row, span);
         }
     }
     (slow.refused, slow.nulls)
+}
+
+/// The cells of the rule's column.
+#[inline(always)]
+fn column_spans<'a>(rule: &Rule, cells: Cells<'a>) -> impl Iterator<Item = Span> + use<'a> {
+    let spans = cells.rows.spans.get(rule.index..).unwrap_or_default();
+    spans.iter().step_by(cells.width).copied()
 }
 
 /// Takes the cells that are not values at a glance.

@@ -221,9 +221,10 @@ pub(crate) struct Strings {
 }
 
 impl Strings {
-    pub(crate) fn new(rows: usize) -> Self {
+    /// For so many rows, of together about so many bytes.
+    pub(crate) fn new(rows: usize, bytes: usize) -> Self {
         Self {
-            text: vec![0; rows * 8 + STRIDE],
+            text: vec![0; bytes + STRIDE],
             len: 0,
             offsets: vec![0; rows + 1],
             nulls: Nulls::of(rows),

@@ -19,7 +19,7 @@ use crate::parquet_copy::copy_columns;
 use crate::parquet_writer::ParquetCompression;
 use crate::progress::Progress;
 use crate::refusals::Refusals;
-use crate::scan::{ScanOptions, Typing};
+use crate::scan::{COLUMNAR_BLOCK_BYTES, DEFAULT_BLOCK_BYTES, ScanOptions, Typing};
 use crate::schema::Schema;
 use crate::split::Split;
 
@@ -201,6 +201,15 @@ pub struct Converted {
     pub split: Vec<(String, u64)>,
 }
 
+impl ConvertJob {
+    /// Blocks of the size that suits the output, unless the caller chose another.
+    fn suit_blocks(&mut self) {
+        if self.to.layout == Layout::Parquet && self.options.block_bytes == DEFAULT_BLOCK_BYTES {
+            self.options.block_bytes = COLUMNAR_BLOCK_BYTES;
+        }
+    }
+}
+
 /// Converts. Memory: about four blocks a thread, and for Parquet the row groups under way. Where the
 /// input is read twice, `progress` is told of both passes.
 ///
@@ -209,6 +218,7 @@ pub struct Converted {
 /// those of writing. Nothing is then left under a final name.
 pub fn convert(mut job: ConvertJob, progress: &dyn Progress) -> Result<Converted, TabularError> {
     job.check()?;
+    job.suit_blocks();
     let target = std::mem::replace(&mut job.output, Target::Folder(PathBuf::new()));
     let outputs = Outputs::new(target, &job)?;
     let mut refusals = Refusals::new(job.options.on_bad_row);

@@ -511,7 +511,11 @@ impl ParquetParts {
             let (part, mut sink, rows) = self.take_open()?;
             let room = usize::try_from(self.max_rows - rows).unwrap_or(usize::MAX);
             let take = room.min(batch.num_rows() - from);
-            sink.write(&batch.slice(from, take))?;
+            if take == batch.num_rows() {
+                sink.write(batch)?;
+            } else {
+                sink.write(&batch.slice(from, take))?;
+            }
             from += take;
             self.rows += take as u64;
             self.open = Some((part, sink, rows + take as u64));

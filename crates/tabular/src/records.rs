@@ -48,6 +48,13 @@ impl Span {
         (self.start, self.end_and_flags & POSITION)
     }
 
+    /// Bytes, doubled quotes and escapes counted as they are written.
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        let (start, end) = self.range();
+        (end - start) as usize
+    }
+
     #[inline]
     pub(crate) fn is_quoted(self) -> bool {
         self.end_and_flags & QUOTED != 0

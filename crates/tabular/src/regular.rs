@@ -192,23 +192,24 @@ impl Index {
         Some(())
     }
 
-    /// The places of the bits, eight at a time: the number of bits is hard to foresee for the
-    /// processor, eights are easier.
+    /// The places of the bits, a byte of them after the other: how many there are is hard to foresee
+    /// for the processor, and here nothing depends on it but where the next ones go.
     #[inline(always)]
-    fn push_all(&mut self, mut bits: u64, base: usize) {
-        let count = bits.count_ones() as usize;
-        if self.ends.len() < self.count + LANE {
+    fn push_all(&mut self, bits: u64, base: usize) {
+        if self.ends.len() < self.count + LANE + 8 {
             let more = (self.count + LANE).max(1024) * 2;
             self.ends.resize(more, 0);
         }
-        let room = &mut self.ends[self.count..][..LANE];
-        let (eights, _) = room.as_chunks_mut::<8>();
-        for eight in eights.iter_mut().take(count.div_ceil(8)) {
-            for end in eight {
-                // Beyond the last bit this is written over or never read.
-                *end = base as u32 + bits.trailing_zeros();
-                bits &= bits.wrapping_sub(1);
+        let room = &mut self.ends[self.count..];
+        let (mut count, mut base) = (0, base as u32);
+        for byte in bits.to_le_bytes() {
+            let places = &PLACES[usize::from(byte)];
+            // Beyond the last bit this is written over or never read.
+            for (end, place) in room[count..count + 8].iter_mut().zip(places) {
+                *end = base + u32::from(*place);
             }
+            count += byte.count_ones() as usize;
+            base += 8;
         }
         self.count += count;
     }
@@ -290,6 +291,24 @@ impl Index {
         records
     }
 }
+
+/// The places of the bits of each byte, then zeros.
+const PLACES: [[u8; 8]; 256] = {
+    let mut table = [[0; 8]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut bit, mut found) = (0, 0);
+        while bit < 8 {
+            if byte >> bit & 1 == 1 {
+                table[byte][found] = bit as u8;
+                found += 1;
+            }
+            bit += 1;
+        }
+        byte += 1;
+    }
+    table
+};
 
 /// Bit `i` is set if of the bits up to `i`, it counted, an odd number is set.
 #[inline]

@@ -132,7 +132,7 @@ impl RowGroups {
         }
         let columns = batch.columns().iter();
         self.pieces
-            .push(columns.map(|c| c.slice(at, rows)).collect());
+            .push(columns.map(|c| piece(c, at, rows)).collect());
         self.piece_rows += rows;
         self.piece_bytes += bytes_of(batch, at, at + rows);
     }
@@ -245,4 +245,13 @@ pub(crate) fn split(blocks: &[ArrayRef], rows: usize) -> (Vec<ArrayRef>, Vec<Arr
         }
     }
     (first, rest)
+}
+
+/// These rows of a column; the column itself where they are all of it.
+fn piece(column: &ArrayRef, at: usize, rows: usize) -> ArrayRef {
+    if rows == column.len() {
+        ArrayRef::clone(column)
+    } else {
+        column.slice(at, rows)
+    }
 }

@@ -61,6 +61,9 @@ pub struct ScanOptions {
 
 /// Bytes of a block unless asked otherwise.
 pub const DEFAULT_BLOCK_BYTES: usize = 256 << 10;
+/// Bytes of a block where rows become columns: a block's columns are arrays of their own, which should
+/// not be too short, and its text, fields and arrays together still fit in a core's cache of 2 MiB.
+pub const COLUMNAR_BLOCK_BYTES: usize = 512 << 10;
 /// The longest record unless asked otherwise.
 pub const DEFAULT_MAX_RECORD: u64 = 16 << 20;
 
