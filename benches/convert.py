@@ -73,14 +73,15 @@ def compare(tools, source, runs, options):
     failed = {run["tool"] for run in runs if "failed" in run}
     if "gristmill" in failed:
         return None, [], {}
-    columns = same_table.ask(same_table.COLUMNS, output_of("gristmill", options))
-    expected = same_table.Source(source, columns)
     tables = {}
-    for tool in tools:
-        if tool not in failed:
-            tables[tool] = same_table.verdict(expected, output_of(tool, options))
-            print(f"  table of {tool}: {tables[tool]['note']}", flush=True)
-    return expected.rows, columns, tables
+    with same_table.DuckDB() as duckdb:
+        columns = duckdb.columns(output_of("gristmill", options))
+        expected = same_table.Source(duckdb, source, columns)
+        for tool in tools:
+            if tool not in failed:
+                tables[tool] = same_table.verdict(expected, output_of(tool, options))
+                print(f"  table of {tool}: {tables[tool]['note']}", flush=True)
+        return expected.rows, columns, tables
 
 
 def summary(tools, case):

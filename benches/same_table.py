@@ -2,37 +2,59 @@
 
 The source's text means what it says under the types that gristmill found: a tool that gives a column
 another type has the same table if its values, cast to those types, are the same. Rows are compared in
-order first, and without order if that fails. Each step is a process of its own, since DuckDB keeps
-memory that would count for the next child.
+order first, and without order if that fails. DuckDB runs in a process of its own: what it holds would
+count as memory of the next process that is measured.
 """
 
 import json
 import subprocess
 import sys
 
-# Prints [[column, type], ...] of a Parquet file.
-COLUMNS = """
+# Answers a line of JSON, {"table", "values"}, by another: the row of those values in SQL, as text, or
+# without values the table's columns and their types.
+ANSWER = """
 import json, sys, duckdb
-table = duckdb.sql(f"SELECT * FROM read_parquet('{sys.argv[1]}', binary_as_string=true)")
-print(json.dumps([[n, str(t)] for n, t in zip(table.columns, table.types)]))
-"""
-
-# Prints the rows, then a value for each SQL expression. Arguments: the table in SQL, a list as JSON.
-DIGESTS = """
-import json, sys, duckdb
-table, expressions = sys.argv[1], json.loads(sys.argv[2])
 duckdb.execute("SET TimeZone='UTC'")
 duckdb.execute("SET enable_progress_bar=false")
 duckdb.execute("SET memory_limit='4GB'")
-print(json.dumps([str(v) for v in duckdb.execute(f"SELECT count(*), {', '.join(expressions)} FROM {table}").fetchone()]))
+for line in sys.stdin:
+    question = json.loads(line)
+    try:
+        if question["values"]:
+            select = f"SELECT {', '.join(question['values'])} FROM {question['table']}"
+            answer = [str(value) for value in duckdb.execute(select).fetchone()]
+        else:
+            described = duckdb.execute(f"DESCRIBE FROM {question['table']}").fetchall()
+            answer = [[name, kind] for name, kind, *_ in described]
+    except duckdb.Error as error:
+        answer = {"error": str(error).splitlines()[0]}
+    print(json.dumps(answer), flush=True)
 """
 
 
-def ask(script, *arguments):
-    out = subprocess.run([sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True)
-    if out.returncode != 0:
-        raise ValueError(out.stderr.strip().splitlines()[-1])
-    return json.loads(out.stdout)
+class DuckDB:
+    """DuckDB in a process, for as long as the `with` block takes."""
+
+    def __enter__(self):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.child = subprocess.Popen([sys.executable, "-c", ANSWER], **pipes)
+        return self
+
+    def __exit__(self, *_):
+        self.child.stdin.close()
+        self.child.wait()
+
+    def ask(self, table, values):
+        self.child.stdin.write(json.dumps({"table": table, "values": values}) + "\n")
+        self.child.stdin.flush()
+        answer = json.loads(self.child.stdout.readline())
+        if isinstance(answer, dict):
+            raise ValueError(answer["error"])
+        return answer
+
+    def columns(self, path):
+        """The columns of a Parquet file, each with its type."""
+        return self.ask(f"read_parquet('{path}', binary_as_string=true)", [])
 
 
 def quoted(name):
@@ -56,7 +78,8 @@ def ordered(cell):
 class Source:
     """The CSV file, as text under gristmill's types. Its digests are made once each."""
 
-    def __init__(self, path, columns):
+    def __init__(self, duckdb, path, columns):
+        self.duckdb = duckdb
         self.columns = columns
         # Empty and in quotes is an empty text, empty and bare is null.
         read = f"read_csv('{path}', all_varchar=true, header=true, delim=',', quote='\"', allow_quoted_nulls=false)"
@@ -65,8 +88,8 @@ class Source:
 
     def digests(self, way):
         if way not in self.known:
-            expressions = expressions_of(way, self.columns, ["VARCHAR"] * len(self.columns))
-            self.known[way] = ask(DIGESTS, self.table, json.dumps(expressions))
+            text = ["VARCHAR"] * len(self.columns)
+            self.known[way] = self.duckdb.ask(self.table, expressions_of(way, self.columns, text))
         return self.known[way]
 
     @property
@@ -75,7 +98,7 @@ class Source:
 
 
 def expressions_of(way, columns, found):
-    """The digests that are compared.
+    """What is compared: the number of rows, then digests.
 
     `exact`: a digest a column over cells in order. `blank`: the same with empty text as null.
     `unordered`: as `blank`, without order, with a last digest over whole rows.
@@ -84,14 +107,14 @@ def expressions_of(way, columns, found):
     if way != "exact":
         cells = [f"NULLIF({c}, '')" if kind == "VARCHAR" else c for c, (_, kind) in zip(cells, columns)]
     if way == "unordered":
-        return [f"sum(hash({c}))" for c in cells] + [f"sum(hash({', '.join(cells)}))"]
-    return [ordered(c) for c in cells]
+        return ["count(*)", *[f"sum(hash({c}))" for c in cells], f"sum(hash({', '.join(cells)}))"]
+    return ["count(*)", *[ordered(c) for c in cells]]
 
 
 def verdict(source, path):
     """Of a tool's output: whether its table is right, and in words what there is to say of it."""
     try:
-        found = dict(ask(COLUMNS, path))
+        found = dict(source.duckdb.columns(path))
         missing = [name for name, _ in source.columns if name not in found]
         if missing:
             return {"right": False, "note": f"columns not there: {', '.join(missing)}"}
@@ -107,7 +130,7 @@ def compare(source, path, found):
     notes = kinds_in_words(source.columns, found)
 
     def differing(way):
-        digests = ask(DIGESTS, table, json.dumps(expressions_of(way, source.columns, found)))
+        digests = source.duckdb.ask(table, expressions_of(way, source.columns, found))
         expected = source.digests(way)
         rows = [] if digests[0] == expected[0] else [f"{int(digests[0]):,} rows for {int(expected[0]):,}"]
         columns = [n for n, a, b in zip(names, digests[1:], expected[1:]) if a != b]
