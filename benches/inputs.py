@@ -20,12 +20,9 @@ import os
 import random
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-WORK = HERE / ".work"
+from processes import ROOT, WORK, environment
 
 SHA256 = {
     "lineitem": "2af025e7152f22008b8e4e6466bdbf14428a0786e825031ae00caa0d9b13613c",
@@ -119,7 +116,7 @@ def make(path, header, chunk, chunks):
 
 
 def make_lineitem(path):
-    generator = Path(sysconfig.get_path("scripts")) / "tpchgen-cli"
+    generator = environment().parent / "tpchgen-cli"
     folder = path.with_suffix(".making")
     subprocess.run([generator, "csv", "-s", "1", "-T", "lineitem", "-o", folder], check=True)
     os.replace(folder / "lineitem.csv", path)

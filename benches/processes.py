@@ -28,24 +28,30 @@ def add_options(parser, runs=3):
     parser.add_argument("--results", type=Path, default=RESULTS, help="a folder for the results")
 
 
+def environment():
+    """The interpreter of an environment with all that requirements.txt names; makes it where it is not."""
+    home = WORK / "venv"
+    python = home / "bin" / "python"
+    requirements = (HERE / "requirements.txt").read_text()
+    installed = home / "requirements.txt"
+    if not installed.exists() or installed.read_text() != requirements:
+        import venv
+
+        print(f"installing the peers in {home}", file=sys.stderr)
+        venv.create(home, with_pip=True, clear=True)
+        install = ["pip", "install", "--quiet", "--disable-pip-version-check", "-r", HERE / "requirements.txt"]
+        subprocess.run([python, "-m", *install], check=True)
+        installed.write_text(requirements)
+    return python
+
+
 def enter_environment(packages):
     """Goes on in an environment that has these packages, by the names that they are imported by."""
     if all(importlib.util.find_spec(name) for name in packages):
         return
-    home = WORK / "venv"
-    python = home / "bin" / "python"
-    requirements = HERE / "requirements.txt"
-    installed = home / "requirements.txt"
-    if not installed.exists() or installed.read_text() != requirements.read_text():
-        import venv
-
-        print(f"installing the peers in {home}", file=sys.stderr)
-        venv.create(home, with_pip=True)
-        quiet = ["--quiet", "--disable-pip-version-check"]
-        subprocess.run([python, "-m", "pip", "install", *quiet, "-r", requirements], check=True)
-        installed.write_text(requirements.read_text())
-    elif Path(sys.prefix).resolve() == home.resolve():
-        sys.exit(f"the environment {home} lacks packages: remove it and start again")
+    python = environment()
+    if Path(sys.executable) == python:
+        sys.exit(f"{python.parent.parent} lacks packages: remove it and start again")
     os.execv(python, [str(python), *sys.argv])
 
 
@@ -62,9 +68,12 @@ def binary(given):
 
 
 def example(name):
-    """Builds an example of the tabular crate, with the same profile as gristmill, and says where it is."""
-    command = ["cargo", "build", "--release", "--locked", "--quiet", "-p", "gristmill-tabular",
-               "--features", "benches", "--example", name]
+    """Builds an example of the tabular crate, with the same profile as gristmill, and says where it is.
+
+    The command's own crate is named too, so that what both need is what the program was built with.
+    """
+    command = ["cargo", "build", "--release", "--locked", "--quiet", "-p", "gristmill-cli", "-p",
+               "gristmill-tabular", "--features", "gristmill-tabular/benches", "--example", name]
     subprocess.run(command, check=True, cwd=ROOT)
     return (target_folder() / "release" / "examples" / name).resolve()
 
