@@ -70,6 +70,7 @@ mod quarantine;
 mod ranges;
 mod records;
 mod refusals;
+mod regular;
 mod rendered_rows;
 mod row_group_encoder;
 mod row_groups;

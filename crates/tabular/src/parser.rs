@@ -8,6 +8,7 @@
 use crate::bad_rows::BadReason;
 use crate::dialect::Dialect;
 use crate::records::{BadRecord, ESCAPED, MAX_BLOCK, QUOTED, Record, Rows, STRAY, Span, excerpt};
+use crate::regular;
 use crate::structure::LANE;
 
 /// Where [`parse`] stops and what it refuses.
@@ -31,6 +32,16 @@ impl Default for ParseLimits {
     }
 }
 
+impl ParseLimits {
+    /// The fields a record if masks alone may give the rows of so many bytes: records have a known
+    /// number of fields, none can be too long, and nothing but quotes hides separators.
+    fn for_regular(&self, bytes: usize, dialect: &Dialect) -> Option<usize> {
+        let plain = dialect.escape.is_none() && dialect.comment.is_none();
+        let unlimited = self.records == u64::MAX && bytes <= self.record_bytes;
+        self.fields.filter(|_| plain && unlimited)
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// In a field without quotes, or at its start.
@@ -44,6 +55,18 @@ enum State {
 
 /// Parses `block[from..]`, which starts at the start of a record.
 pub(crate) fn parse(block: &[u8], from: usize, dialect: &Dialect, limits: &ParseLimits) -> Rows {
+    let fast = limits.for_regular(block.len() - from, dialect);
+    fast.and_then(|fields| regular::rows(block, from, dialect.marks(), fields))
+        .unwrap_or_else(|| parse_exact(block, from, dialect, limits))
+}
+
+/// The same byte by byte of structure, whatever the block holds.
+pub(crate) fn parse_exact(
+    block: &[u8],
+    from: usize,
+    dialect: &Dialect,
+    limits: &ParseLimits,
+) -> Rows {
     let mut parser = Parser::new(block, from, dialect, limits);
     let marks = dialect.marks();
     let (lanes, tail) = block[from..].as_chunks::<LANE>();

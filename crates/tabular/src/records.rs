@@ -42,6 +42,12 @@ impl Span {
         &block[self.start as usize..(self.end_and_flags & POSITION) as usize]
     }
 
+    /// First byte and the one after the last.
+    #[inline]
+    pub(crate) fn range(self) -> (u32, u32) {
+        (self.start, self.end_and_flags & POSITION)
+    }
+
     #[inline]
     pub(crate) fn is_quoted(self) -> bool {
         self.end_and_flags & QUOTED != 0

@@ -1,0 +1,446 @@
+//! Rows of blocks that are regular, by masks alone: the fast way, which most blocks of most files
+//! take.
+//!
+//! A block is regular if each quote opens a field as its first byte, closes one as its last, or is
+//! doubled inside one; each carriage return outside quotes stands before a line feed; and each record
+//! has the fields that it must have. Then the quotes before a byte say whether it stands inside
+//! quotes, and separators are all there is to know. What [`rows`] gives up on, the exact
+//! [parser](crate::parser) takes from its start; both give the same rows.
+
+use std::cell::RefCell;
+
+use crate::records::{ESCAPED, QUOTED, Record, Rows, Span};
+use crate::structure::{LANE, Lane, Marks};
+
+thread_local! {
+    /// Kept from block to block: fresh pages cost more than filling them.
+    static INDEX: RefCell<Index> = RefCell::default();
+}
+
+/// The records of `block[from..]`, which starts at the start of a record, with `fields` each; none
+/// if the block is not regular.
+pub(crate) fn rows(block: &[u8], from: usize, marks: Marks, fields: usize) -> Option<Rows> {
+    if fields == 0 || from == block.len() {
+        return None;
+    }
+    INDEX.with_borrow_mut(|index| {
+        index.fill(block, from, marks)?;
+        index.rows(block, from, marks.quote, fields)
+    })
+}
+
+/// The separators of a block.
+#[derive(Default)]
+struct Index {
+    /// Where fields end, in order; what is beyond `count` is left from before.
+    ends: Vec<u32>,
+    count: usize,
+    /// Of those, the line feeds.
+    records: usize,
+    /// Line ends inside quotes.
+    inner_lines: Vec<u32>,
+    quotes: bool,
+    doubled: bool,
+    returns: bool,
+}
+
+/// What a lane leaves to the next; masks have one bit, the first.
+struct Carry {
+    /// All ones inside quotes.
+    inside: u64,
+    /// The last byte was a separator outside quotes, or nothing is before.
+    separator: u64,
+    closing: u64,
+    /// The last byte was a carriage return, outside quotes or anywhere.
+    bare_return: u64,
+    any_return: u64,
+}
+
+impl Index {
+    /// None for what is not regular.
+    fn fill(&mut self, block: &[u8], from: usize, marks: Marks) -> Option<()> {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("popcnt")
+        {
+            #[expect(unsafe_code, reason = "a call across target features")]
+            // SAFETY: the processor has just been found to have what the function is compiled for.
+            return unsafe { self.fill_avx2(block, from, marks) };
+        }
+        self.fill_by(block, from, |bytes| marks.lane(bytes))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    fn fill_avx2(&mut self, block: &[u8], from: usize, marks: Marks) -> Option<()> {
+        self.fill_by(block, from, |bytes| marks.lane_avx2(bytes))
+    }
+
+    #[inline(always)]
+    fn fill_by(
+        &mut self,
+        block: &[u8],
+        from: usize,
+        lane_of: impl Fn(&[u8; LANE]) -> Lane,
+    ) -> Option<()> {
+        self.clear();
+        let mut carry = Carry {
+            inside: 0,
+            separator: 1,
+            closing: 0,
+            bare_return: 0,
+            any_return: 0,
+        };
+        let (lanes, tail) = block[from..].as_chunks::<LANE>();
+        for (i, bytes) in lanes.iter().enumerate() {
+            self.take(lane_of(bytes), from + i * LANE, &mut carry)?;
+        }
+        if !tail.is_empty() {
+            let mut bytes = [0; LANE];
+            bytes[..tail.len()].copy_from_slice(tail);
+            let lane = lane_of(&bytes).cut(tail.len());
+            // What would have to follow the last byte cannot be seen as missing here: below it is.
+            let base = block.len() - tail.len();
+            self.take_special(lane, base, &mut carry, tail.len())?;
+        }
+        let unfinished = carry.inside != 0 || carry.bare_return != 0;
+        if block.last() != Some(&b'\n') && !unfinished {
+            self.push_end(block.len());
+            self.records += 1;
+        }
+        (!unfinished).then_some(())
+    }
+
+    fn clear(&mut self) {
+        self.count = 0;
+        self.records = 0;
+        self.inner_lines.clear();
+        (self.quotes, self.doubled, self.returns) = (false, false, false);
+    }
+
+    #[inline(always)]
+    fn take(&mut self, lane: Lane, base: usize, carry: &mut Carry) -> Option<()> {
+        let special = lane.quotes | lane.returns | carry.inside;
+        if special | carry.closing | carry.bare_return != 0 {
+            return self.take_special(lane, base, carry, LANE);
+        }
+        let separators = lane.delimiters | lane.line_feeds;
+        carry.separator = separators >> (LANE - 1);
+        carry.any_return = 0;
+        self.records += lane.line_feeds.count_ones() as usize;
+        self.push_all(separators, base);
+        Some(())
+    }
+
+    /// A lane of `bytes` bytes with quotes or carriage returns in it or just before it.
+    #[inline(never)]
+    fn take_special(
+        &mut self,
+        lane: Lane,
+        base: usize,
+        carry: &mut Carry,
+        bytes: usize,
+    ) -> Option<()> {
+        let inside = odd_before_and_at(lane.quotes) ^ carry.inside;
+        let ends = lane.delimiters | lane.line_feeds | lane.returns;
+        let (opening, closing) = (lane.quotes & inside, lane.quotes & !inside);
+        let bare_returns = lane.returns & !inside;
+        let after_separator = ((ends & !inside) << 1) | carry.separator;
+        let after_closing = (closing << 1) | carry.closing;
+        let after_return = (bare_returns << 1) | carry.bare_return;
+        let here = u64::MAX >> (LANE - bytes);
+        let wrong = (opening & !(after_separator | after_closing))
+            | (after_closing & !(ends | lane.quotes) & here)
+            | (after_return & !lane.line_feeds & here);
+        if wrong != 0 {
+            return None;
+        }
+        let second_half = lane.line_feeds & ((lane.returns << 1) | carry.any_return);
+        let inner = (lane.line_feeds | lane.returns) & !second_half & inside;
+        self.push_inner_lines(inner, base);
+        self.quotes |= lane.quotes != 0;
+        self.doubled |= opening & after_closing != 0;
+        self.returns |= bare_returns != 0;
+        let line_feeds = lane.line_feeds & !inside;
+        self.records += line_feeds.count_ones() as usize;
+        self.push_all((lane.delimiters & !inside) | line_feeds, base);
+        let last = bytes - 1;
+        *carry = Carry {
+            // The last byte's state, in all bits.
+            inside: 0u64.wrapping_sub((inside >> last) & 1),
+            separator: ((ends & !inside) >> last) & 1,
+            closing: (closing >> last) & 1,
+            bare_return: (bare_returns >> last) & 1,
+            any_return: (lane.returns >> last) & 1,
+        };
+        Some(())
+    }
+
+    /// The places of the bits, eight at a time: the number of bits is hard to foresee for the
+    /// processor, eights are easier.
+    #[inline(always)]
+    fn push_all(&mut self, mut bits: u64, base: usize) {
+        let count = bits.count_ones() as usize;
+        if self.ends.len() < self.count + LANE {
+            let more = (self.count + LANE).max(1024) * 2;
+            self.ends.resize(more, 0);
+        }
+        let room = &mut self.ends[self.count..][..LANE];
+        let (eights, _) = room.as_chunks_mut::<8>();
+        for eight in eights.iter_mut().take(count.div_ceil(8)) {
+            for end in eight {
+                // Beyond the last bit this is written over or never read.
+                *end = base as u32 + bits.trailing_zeros();
+                bits &= bits.wrapping_sub(1);
+            }
+        }
+        self.count += count;
+    }
+
+    fn push_end(&mut self, end: usize) {
+        self.ends.truncate(self.count);
+        self.ends.push(end as u32);
+        self.count += 1;
+    }
+
+    fn push_inner_lines(&mut self, mut bits: u64, base: usize) {
+        while bits != 0 {
+            self.inner_lines.push(base as u32 + bits.trailing_zeros());
+            bits &= bits - 1;
+        }
+    }
+
+    /// None if the records have not `fields` fields each.
+    fn rows(&mut self, block: &[u8], from: usize, quote: u8, fields: usize) -> Option<Rows> {
+        let ends = &self.ends[..self.count];
+        if self.count != self.records * fields {
+            return None;
+        }
+        let last_fields = ends.iter().skip(fields - 1).step_by(fields);
+        let ends_record = |&end: &u32| block.get(end as usize).is_none_or(|&b| b == b'\n');
+        if !last_fields.clone().all(ends_record) {
+            return None;
+        }
+        let mut spans = spans_between(ends, from);
+        if self.returns {
+            cut_returns(&mut spans, block, fields);
+        }
+        if self.quotes {
+            take_quotes_off(&mut spans, block, quote, self.doubled);
+        }
+        // A record of one empty field may be an empty line, which is none.
+        if fields == 1 && spans.iter().any(|span| span.is_bare_empty()) {
+            return None;
+        }
+        let records = self.records_of(block, from, fields, &spans);
+        let terminated = block.last() == Some(&b'\n');
+        let last_start = match records.last() {
+            Some(last) if !terminated => last.start as usize,
+            _ => block.len(),
+        };
+        let unterminated = usize::from(!terminated);
+        Some(Rows {
+            spans,
+            total: self.records as u32,
+            lines: (self.records - unterminated + self.inner_lines.len()) as u32,
+            consumed: block.len(),
+            terminated,
+            last_start,
+            records,
+            ..Rows::default()
+        })
+    }
+
+    fn records_of(&self, block: &[u8], from: usize, fields: usize, spans: &[Span]) -> Vec<Record> {
+        let mut records = Vec::with_capacity(self.records);
+        let (mut start, mut inner) = (from as u32, 0);
+        let ends = self.ends[..self.count].iter();
+        for (index, &end) in ends.skip(fields - 1).step_by(fields).enumerate() {
+            while self.inner_lines.get(inner).is_some_and(|&at| at < start) {
+                inner += 1;
+            }
+            let cut = self.returns && has_return(block, start, end);
+            records.push(Record {
+                start,
+                end: end - u32::from(cut),
+                line: (index + inner) as u32,
+                index: index as u32,
+            });
+            start = end + 1;
+        }
+        debug_assert_eq!(records.len() * fields, spans.len());
+        records
+    }
+}
+
+/// Bit `i` is set if of the bits up to `i`, it counted, an odd number is set.
+#[inline]
+fn odd_before_and_at(mut bits: u64) -> u64 {
+    for shift in [1, 2, 4, 8, 16, 32] {
+        bits ^= bits << shift;
+    }
+    bits
+}
+
+fn spans_between(ends: &[u32], from: usize) -> Vec<Span> {
+    let mut spans = Vec::with_capacity(ends.len());
+    let first = ends.first().map(|&end| Span::new(from, end as usize, 0));
+    spans.extend(first);
+    let next = |pair: &[u32]| Span::new(pair[0] as usize + 1, pair[1] as usize, 0);
+    spans.extend(ends.windows(2).map(next));
+    spans
+}
+
+/// Whether `block[start..end]` ends with a carriage return.
+fn has_return(block: &[u8], start: u32, end: u32) -> bool {
+    end > start && block[end as usize - 1] == b'\r'
+}
+
+/// Carriage returns stand before line feeds only, so at the end of last fields.
+fn cut_returns(spans: &mut [Span], block: &[u8], fields: usize) {
+    for span in spans.iter_mut().skip(fields - 1).step_by(fields) {
+        let (start, end) = span.range();
+        if has_return(block, start, end) {
+            *span = Span::new(start as usize, end as usize - 1, 0);
+        }
+    }
+}
+
+fn take_quotes_off(spans: &mut [Span], block: &[u8], quote: u8, doubled: bool) {
+    for span in spans {
+        let (start, end) = span.range();
+        if start == end || block[start as usize] != quote {
+            continue;
+        }
+        let (start, end) = (start as usize + 1, end as usize - 1);
+        let escaped = doubled && memchr::memchr(quote, &block[start..end]).is_some();
+        *span = Span::new(start, end, QUOTED | if escaped { ESCAPED } else { 0 });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dialect::Dialect;
+    use crate::parser::{ParseLimits, parse_exact};
+
+    fn fast(text: &[u8], from: usize, fields: usize) -> Option<Rows> {
+        rows(text, from, Dialect::default().marks(), fields)
+    }
+
+    /// Where the fast way gives rows, they are those of the exact one; whether it did.
+    fn agrees(text: &[u8], from: usize, fields: usize) -> bool {
+        let Some(fast) = fast(text, from, fields) else {
+            return false;
+        };
+        let limits = ParseLimits {
+            fields: Some(fields),
+            ..ParseLimits::default()
+        };
+        let exact = parse_exact(text, from, &Dialect::default(), &limits);
+        let shown = String::from_utf8_lossy(text);
+        assert_eq!(format!("{fast:?}"), format!("{exact:?}"), "{shown:?}");
+        true
+    }
+
+    fn cell() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => "[a-z0-9.é-]{0,12}",
+            1 => "[a-z0-9]{13,90}",
+            2 => "\"([a-z,\n\r]|\"\"){0,20}\"",
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn any_text_agrees(
+            text in proptest::collection::vec(proptest::sample::select(&b"ab,,\"\"\n\r"[..]), 0..200),
+            fields in 1usize..4,
+        ) {
+            agrees(&text, 0, fields);
+        }
+
+        #[test]
+        fn well_formed_text_is_regular(
+            records in proptest::collection::vec(proptest::collection::vec(cell(), 3), 1..20),
+            crlf: bool,
+            last_line_ends: bool,
+            before in 0usize..70,
+        ) {
+            let line_end = if crlf { "\r\n" } else { "\n" };
+            let lines: Vec<String> = records.iter().map(|r| r.join(",")).collect();
+            let mut text = "x".repeat(before) + &lines.join(line_end);
+            if last_line_ends {
+                text += line_end;
+            }
+            prop_assert!(agrees(text.as_bytes(), before, 3), "{:?}", text);
+            // At every place of a lane.
+            for width in [1, 2, 4] {
+                agrees(text.as_bytes(), before, width);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_regular_is_left_to_the_exact_parser() {
+        for text in [
+            "",
+            "a,b\n\nc,d\n",
+            "a,b\nc\n",
+            "a,b,c\n",
+            "a\",b\n",
+            "\"a\"b,c\n",
+            "a,\"b",
+            "a,b\r",
+            "a,b\rc,d\n",
+            "a,\"b\"\"",
+            "a,b\n,\n\n",
+            "a,b\r\n\r\n",
+            " \"a\",b\n",
+            "a,\"b\" \n",
+        ] {
+            assert!(fast(text.as_bytes(), 0, 2).is_none(), "{text:?}");
+        }
+        for text in ["\n", "a\n\nb\n", "a\r\n\r\n"] {
+            assert!(fast(text.as_bytes(), 0, 1).is_none(), "{text:?}");
+        }
+        for text in [
+            "a,b",
+            ",\n",
+            "\"\",\"\"\n",
+            "a,\"\"\"\"",
+            "a,b\r\n",
+            "\"a\n\r\n\r\",b\nc,\"d\ne\"\r\nf,g",
+        ] {
+            assert!(agrees(text.as_bytes(), 0, 2), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_after_a_longer_one_sees_nothing_of_it() {
+        assert!(agrees("a,b\n".repeat(400).as_bytes(), 0, 2));
+        assert!(agrees(b"c,d", 0, 2));
+        assert!(agrees("e,f\n".repeat(30).as_bytes(), 0, 2));
+    }
+
+    #[test]
+    fn both_ways_to_masks_give_the_same_rows() {
+        let text = "ab,\"c\"\"\n\",d\r\n".repeat(40);
+        let marks = Dialect::default().marks();
+        let mut index = Index::default();
+        index
+            .fill_by(text.as_bytes(), 0, |bytes| marks.lane(bytes))
+            .unwrap();
+        let plain = index.rows(text.as_bytes(), 0, b'"', 3).unwrap();
+        let found = fast(text.as_bytes(), 0, 3).unwrap();
+        assert_eq!(format!("{plain:?}"), format!("{found:?}"));
+        assert_eq!(found.total, 40);
+    }
+}
