@@ -87,7 +87,7 @@ def summary(runs):
 def markdown(results):
     lines = preamble("framing: CSV to Snappy CSV and back", results)
     lines += ["", "Medians. The ratio says how many times as long `snap` takes on one thread; 1.80 is the aim.", "",
-              "| input | direction | gristmill wall s | CPU s | output MB | snap wall s | CPU s | output MB | ratio | peak MB |",
+              "| input | direction | gristmill wall s | CPU s | MB out | snap wall s | CPU s | MB out | ratio | peak MB |",
               "|---|---|---|---|---|---|---|---|---|---|"]
     for case in results["cases"]:
         for r in case["summary"]:

@@ -51,7 +51,8 @@ import json, sys, chdb
 source, target, threads, told = sys.argv[1:]
 settings = {"max_threads": threads, "output_format_parquet_compression_method": "'snappy'", **json.loads(told)}
 settings = ", ".join(f"{k}={v}" for k, v in settings.items())
-chdb.query(f"INSERT INTO FUNCTION file('{target}', Parquet) SELECT * FROM file('{source}', CSVWithNames) SETTINGS {settings}")
+insert = f"INSERT INTO FUNCTION file('{target}', Parquet) SELECT * FROM file('{source}', CSVWithNames)"
+chdb.query(f"{insert} SETTINGS {settings}")
 """,
 }
 

@@ -5,9 +5,11 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +19,8 @@ WORK = HERE / ".work"
 RESULTS = HERE / "results"
 # Small, since the most memory that this process ever had is the least that its children seem to have.
 READ_BYTES = 1 << 18
+# What takes longer has failed; on the largest input the slowest tool takes a tenth of it.
+LIMIT_S = 300
 
 
 def add_options(parser, runs=3):
@@ -92,7 +96,7 @@ def into_page_cache(path):
             pass
 
 
-def timed(command, log, environment=None):
+def timed(command, log):
     """Runs a process to its end: seconds, CPU seconds, peak memory; or why it failed.
 
     The kernel counts this process's own memory, at its highest, as the child's until that runs its
@@ -100,10 +104,15 @@ def timed(command, log, environment=None):
     """
     with open(log, "wb") as output:
         begun = time.perf_counter()
-        child = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        limit = threading.Timer(LIMIT_S, child.kill)
+        limit.start()
         _, status, used = os.wait4(child.pid, 0)
         wall = time.perf_counter() - begun
+        limit.cancel()
         child.returncode = os.waitstatus_to_exitcode(status)
+    if wall >= LIMIT_S and child.returncode != 0:
+        return {"failed": f"ended after {LIMIT_S} s"}
     if child.returncode != 0:
         return {"failed": last_words(log) or f"exit code {child.returncode}"}
     return {
@@ -117,7 +126,7 @@ def timed(command, log, environment=None):
 def last_words(log):
     """The message of a process that failed: of a Python exception from its class on."""
     lines = log.read_text(errors="replace").strip().splitlines()
-    starts = [i for i, line in enumerate(lines) if line[:1].isalpha() and ": " in line]
+    starts = [i for i, line in enumerate(lines) if re.match(r"[A-Za-z_.]+: ", line)]
     return " ".join(lines[starts[-1]:] if starts else lines[-1:])[:2000]
 
 
