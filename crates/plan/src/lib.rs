@@ -10,6 +10,9 @@
 //! ```
 
 pub mod fingerprint;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod launch;
 pub mod limits;
 pub mod plan;

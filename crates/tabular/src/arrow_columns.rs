@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::BooleanBufferBuilder;
-use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType,
-};
-use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, StringArray, UInt32Array};
-use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_array::{Array, ArrayRef, UInt32Array};
 use arrow_schema::{Field, FieldRef, Fields};
 
 use crate::bad_rows::BadReason;
 use crate::blocks::Block;
+use crate::column_sinks::{
+    Booleans, Checked, Empties, Sink, Strings, dates, floats, integers, timestamps,
+};
 use crate::dialect::Dialect;
 use crate::error::TabularError;
+use crate::infer::Guess;
 use crate::instants;
-use crate::records::{BadRecord, Rows, Span, excerpt, unescape};
+use crate::records::{BadRecord, Record, Rows, Span, excerpt, unescape};
 use crate::schema::{Column, ColumnType};
+use crate::swar;
 use crate::values::{self, DEFAULT_NULLS};
 
 /// A column of the header with all that its cells are held to.
@@ -28,6 +28,11 @@ pub(crate) struct Rule {
     /// First bytes of null tokens: most cells are no token at a glance.
     token_starts: Box<[bool; 256]>,
     limited: bool,
+    /// A cell that is a value of the type at a glance is one: there is no limit to hold it against,
+    /// and no null token that looks like it.
+    pub(crate) direct: bool,
+    /// Where the type is what a part of the input suggests.
+    likely: Option<Likely>,
     /// The column as the source has it, if it has types and they are to stay.
     native: Option<FieldRef>,
 }
@@ -52,12 +57,46 @@ impl Rule {
             }
         }
         let limited = column.min.is_some() || column.max.is_some() || !column.allowed.is_empty();
+        let value_like = |token: &String| text || values::kinds(token.as_bytes(), values::ANY) != 0;
+        let direct = !limited && !column.null_tokens.iter().any(value_like);
         Self {
             index,
             column,
             token_starts,
             limited,
+            direct,
+            likely: None,
             native: None,
+        }
+    }
+
+    /// A rule for a column as a part of the input suggests it. A cell is refused if the column that
+    /// holds it is another one.
+    pub(crate) fn likely(index: usize, guess: Guess, name: &str, user_tokens: &[String]) -> Self {
+        let column = guess.column(name, user_tokens);
+        let mut rule = Self::new(index, column, user_tokens);
+        let empty = !guess.has_value();
+        if empty {
+            rule.direct = false;
+        }
+        rule.likely = Some(Likely {
+            empty,
+            user_tokens: user_tokens.to_vec(),
+        });
+        rule
+    }
+
+    /// The nulls that a null cell stands for.
+    fn null_kind(&self, text: &[u8]) -> Nulls {
+        let token = match &self.likely {
+            Some(likely) => {
+                !text.is_empty() && !likely.user_tokens.iter().any(|t| t.as_bytes() == text)
+            }
+            None => false,
+        };
+        Nulls {
+            plain: !token,
+            token,
         }
     }
 
@@ -112,6 +151,33 @@ impl Rule {
     }
 }
 
+/// What is known of a column whose type is likely.
+#[derive(Debug, Clone)]
+struct Likely {
+    /// No cell had a value.
+    empty: bool,
+    user_tokens: Vec<String>,
+}
+
+/// Which nulls a column has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Nulls {
+    /// Empty cells, or tokens of the user's.
+    pub(crate) plain: bool,
+    /// Tokens that are null by default.
+    pub(crate) token: bool,
+}
+
+impl Nulls {
+    /// Those of both.
+    pub(crate) fn merge(self, other: Self) -> Self {
+        Self {
+            plain: self.plain | other.plain,
+            token: self.token | other.token,
+        }
+    }
+}
+
 fn range_in_words(min: Option<f64>, max: Option<f64>) -> String {
     match (min, max) {
         (Some(min), Some(max)) => format!("a number from {min} to {max}"),
@@ -136,57 +202,85 @@ pub(crate) struct Cells<'a> {
     pub(crate) dialect: &'a Dialect,
 }
 
-/// Takes the cells of one column.
-trait Sink {
-    fn null(&mut self);
-    /// The value as a number where it is one; none if the text is of another type.
-    fn value(&mut self, text: &[u8]) -> Option<Option<f64>>;
-}
-
 /// Rows that a column refuses, by their place among the good ones.
 type Refused = Vec<(usize, BadRecord)>;
 
-/// The column as an array of its type. Refused cells are null in it, and listed.
-pub(crate) fn array(rule: &Rule, cells: Cells<'_>) -> Result<(ArrayRef, Refused), TabularError> {
+/// A column's cells as an array.
+pub(crate) struct Filled {
+    /// Refused cells are null in it.
+    pub(crate) array: ArrayRef,
+    pub(crate) refused: Refused,
+    pub(crate) nulls: Nulls,
+}
+
+/// The column as an array of its type.
+pub(crate) fn array(rule: &Rule, cells: Cells<'_>) -> Result<Filled, TabularError> {
     if let (Some(_), Some(batch)) = (&rule.native, &cells.block.batch) {
-        return Ok((kept(batch.column(rule.index), cells.rows)?, Vec::new()));
+        return Ok(Filled {
+            array: kept(batch.column(rule.index), cells.rows)?,
+            refused: Vec::new(),
+            nulls: Nulls::default(),
+        });
     }
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+        #[expect(unsafe_code, reason = "a call across target features")]
+        // SAFETY: the processor has just been found to have what the function is compiled for.
+        return unsafe { collect_avx2(rule, cells) };
+    }
+    collect_with(
+        rule,
+        cells,
+        swar::int,
+        swar::decimal,
+        |block, start, end| instants::date(&block[start..end]),
+    )
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1")]
+fn collect_avx2(rule: &Rule, cells: Cells<'_>) -> Result<Filled, TabularError> {
+    use crate::simd_digits::{date, decimal, int};
+    collect_with(
+        rule,
+        cells,
+        |block, start, end| int(block, start, end),
+        |block, start, end| decimal(block, start, end),
+        |block, start, end| date(block, start, end),
+    )
+}
+
+/// The column by these ways to read numbers and dates at a glance.
+#[inline(always)]
+fn collect_with(
+    rule: &Rule,
+    cells: Cells<'_>,
+    int: impl Fn(&[u8], usize, usize) -> Option<i64>,
+    decimal: impl Fn(&[u8], usize, usize) -> Option<f64>,
+    date: impl Fn(&[u8], usize, usize) -> Option<i32>,
+) -> Result<Filled, TabularError> {
     let rows = cells.rows.records.len();
-    let array: (ArrayRef, Refused) = match rule.column.column_type {
-        ColumnType::Int64 => {
-            primitive::<Int64Type>(rule, cells, |t| values::int(t).map(|v| (v, v as f64)))
-        }
-        ColumnType::Float64 => {
-            primitive::<Float64Type>(rule, cells, |t| values::float(t).map(|v| (v, v)))
-        }
-        ColumnType::Date => primitive::<Date32Type>(rule, cells, |t| {
-            instants::date(t).map(|v| (v, f64::from(v)))
-        }),
-        ColumnType::Timestamp => {
-            primitive::<TimestampMicrosecondType>(rule, cells, |t| instant(t, false))
-        }
-        ColumnType::TimestampUtc => {
-            let (array, refused) = timestamps_utc(rule, cells);
-            (Arc::new(array), refused)
-        }
-        ColumnType::Boolean => {
-            let mut sink = Booleans {
-                values: BooleanBufferBuilder::new(rows),
-                nulls: NullBufferBuilder::new(rows),
-            };
-            let refused = fill(&mut sink, rule, cells);
-            (
-                Arc::new(BooleanArray::new(sink.values.finish(), sink.nulls.finish())),
-                refused,
-            )
-        }
-        ColumnType::String => {
-            let mut sink = Strings::new(rows);
-            let refused = fill(&mut sink, rule, cells);
-            (Arc::new(sink.finish()?), refused)
-        }
-    };
-    Ok(array)
+    let empty = rule.likely.as_ref().is_some_and(|l| l.empty);
+    match rule.column.column_type {
+        ColumnType::Int64 => collect(rule, cells, integers(rows, int)),
+        ColumnType::Float64 => collect(rule, cells, floats(rows, rule.likely.is_some(), decimal)),
+        ColumnType::Date => collect(rule, cells, dates(rows, date)),
+        ColumnType::Timestamp => collect(rule, cells, timestamps(rows, false)),
+        ColumnType::TimestampUtc => collect(rule, cells, timestamps(rows, true)),
+        ColumnType::Boolean => collect(rule, cells, Booleans::new(rows)),
+        ColumnType::String if empty => collect(rule, cells, Empties::new(rows)),
+        ColumnType::String => collect(rule, cells, Strings::new(rows)),
+    }
+}
+
+#[inline(always)]
+fn collect<S: Sink>(rule: &Rule, cells: Cells<'_>, mut sink: S) -> Result<Filled, TabularError> {
+    let (refused, nulls) = fill(&mut sink, rule, cells);
+    Ok(Filled {
+        array: sink.finish()?,
+        refused,
+        nulls,
+    })
 }
 
 /// The rows of a typed column that are still there.
@@ -201,229 +295,99 @@ fn kept(column: &ArrayRef, rows: &Rows) -> Result<ArrayRef, TabularError> {
 
 /// Rows that a column refuses; nothing is built.
 pub(crate) fn refused(rule: &Rule, cells: Cells<'_>) -> Refused {
-    fill(&mut Checked(rule.column.column_type), rule, cells)
-}
-
-fn instant(text: &[u8], zoned: bool) -> Option<(i64, f64)> {
-    instants::instant(text)
-        .filter(|(_, z)| *z == zoned)
-        .map(|(v, _)| (v, v as f64))
-}
-
-fn timestamps_utc(
-    rule: &Rule,
-    cells: Cells<'_>,
-) -> (PrimitiveArray<TimestampMicrosecondType>, Refused) {
-    let (array, refused) = numbers::<TimestampMicrosecondType>(rule, cells, |t| instant(t, true));
-    (array.with_timezone("UTC"), refused)
-}
-
-fn primitive<T: ArrowPrimitiveType>(
-    rule: &Rule,
-    cells: Cells<'_>,
-    parse: impl Fn(&[u8]) -> Option<(T::Native, f64)>,
-) -> (ArrayRef, Refused) {
-    let (array, refused) = numbers::<T>(rule, cells, parse);
-    (Arc::new(array), refused)
-}
-
-fn numbers<T: ArrowPrimitiveType>(
-    rule: &Rule,
-    cells: Cells<'_>,
-    parse: impl Fn(&[u8]) -> Option<(T::Native, f64)>,
-) -> (PrimitiveArray<T>, Refused) {
-    let rows = cells.rows.records.len();
-    let mut sink = Numbers {
-        values: Vec::with_capacity(rows),
-        nulls: NullBufferBuilder::new(rows),
-        parse,
-    };
-    let refused = fill(&mut sink, rule, cells);
-    (
-        PrimitiveArray::new(ScalarBuffer::from(sink.values), sink.nulls.finish()),
-        refused,
-    )
+    fill(&mut Checked(rule.column.column_type), rule, cells).0
 }
 
 /// Runs a column's cells into a sink, one call a row.
-#[inline]
-fn fill(sink: &mut impl Sink, rule: &Rule, cells: Cells<'_>) -> Refused {
-    let mut refused = Vec::new();
-    let mut scratch = Vec::new();
+#[inline(always)]
+fn fill(sink: &mut impl Sink, rule: &Rule, cells: Cells<'_>) -> (Refused, Nulls) {
+    let mut slow = Slow {
+        rule,
+        cells,
+        refused: Vec::new(),
+        nulls: Nulls::default(),
+        scratch: Vec::new(),
+    };
     let block = cells.block.text();
-    let spans = cells
-        .rows
-        .spans
-        .iter()
-        .skip(rule.index)
-        .step_by(cells.width);
-    for (row, span) in spans.enumerate() {
-        let mut text = span.bytes(block);
-        if span.is_escaped() {
-            scratch.clear();
-            unescape(text, cells.dialect, &mut scratch);
-            text = &scratch;
+    let spans = cells.rows.spans.get(rule.index..).unwrap_or_default();
+    let spans = spans.iter().step_by(cells.width).enumerate();
+    if rule.direct {
+        for (row, span) in spans {
+            if !sink.take(row, block, *span) {
+                slow.take(sink, row, *span);
+            }
         }
-        if let Err(violation) = judge(sink, rule, *span, text) {
-            let record = cells.rows.records[row];
-            let Violation {
-                reason,
-                expected,
-                found,
-            } = *violation;
-            let column = Some(rule.column.name.clone());
-            refused.push((
-                row,
-                BadRecord {
-                    record,
-                    column,
-                    reason,
-                    expected,
-                    found,
-                },
-            ));
+    } else {
+        for (row, span) in spans {
+            slow.take(sink, row, *span);
         }
     }
-    refused
+    (slow.refused, slow.nulls)
 }
 
-#[inline]
-fn judge(sink: &mut impl Sink, rule: &Rule, span: Span, text: &[u8]) -> Result<(), Box<Violation>> {
-    if rule.is_null(span, text) {
-        sink.null();
-        let fine = rule.column.nullable;
-        return if fine {
-            Ok(())
+/// Takes the cells that are not values at a glance.
+struct Slow<'a> {
+    rule: &'a Rule,
+    cells: Cells<'a>,
+    refused: Refused,
+    nulls: Nulls,
+    scratch: Vec<u8>,
+}
+
+impl Slow<'_> {
+    #[inline(never)]
+    fn take(&mut self, sink: &mut impl Sink, row: usize, span: Span) {
+        let mut text = span.bytes(self.cells.block.text());
+        if span.is_escaped() {
+            self.scratch.clear();
+            unescape(text, self.cells.dialect, &mut self.scratch);
+            text = &self.scratch;
+        }
+        let rule = self.rule;
+        let violation = if rule.is_null(span, text) {
+            sink.null(row);
+            self.nulls = self.nulls.merge(rule.null_kind(text));
+            let fine = rule.column.nullable;
+            (!fine).then(|| rule.violation(BadReason::Null, text))
         } else {
-            Err(Box::new(rule.violation(BadReason::Null, text)))
+            match sink.value(row, text) {
+                None => {
+                    sink.null(row);
+                    Some(rule.violation(BadReason::Type, text))
+                }
+                Some(number) if rule.limited => limits(rule, number, text),
+                Some(_) => None,
+            }
         };
+        if let Some(violation) = violation {
+            let record = self.cells.rows.records[row];
+            self.refused.push((row, violation.at(record, rule)));
+        }
     }
-    let Some(number) = sink.value(text) else {
-        sink.null();
-        return Err(Box::new(rule.violation(BadReason::Type, text)));
-    };
-    if rule.limited {
-        limits(rule, number, text)
-    } else {
-        Ok(())
+}
+
+impl Violation {
+    fn at(self, record: Record, rule: &Rule) -> BadRecord {
+        BadRecord {
+            record,
+            column: Some(rule.column.name.clone()),
+            reason: self.reason,
+            expected: self.expected,
+            found: self.found,
+        }
     }
 }
 
 #[cold]
-fn limits(rule: &Rule, number: Option<f64>, text: &[u8]) -> Result<(), Box<Violation>> {
+fn limits(rule: &Rule, number: Option<f64>, text: &[u8]) -> Option<Violation> {
     let column = &rule.column;
     if let Some(number) = number
         && (column.min.is_some_and(|min| number < min)
             || column.max.is_some_and(|max| number > max))
     {
-        return Err(Box::new(rule.violation(BadReason::Range, text)));
+        return Some(rule.violation(BadReason::Range, text));
     }
-    if !column.allowed.is_empty() && !column.allowed.iter().any(|a| a.as_bytes() == text) {
-        return Err(Box::new(rule.violation(BadReason::NotAllowed, text)));
-    }
-    Ok(())
-}
-
-struct Numbers<N, P> {
-    values: Vec<N>,
-    nulls: NullBufferBuilder,
-    parse: P,
-}
-
-impl<N: Copy + Default, P: Fn(&[u8]) -> Option<(N, f64)>> Sink for Numbers<N, P> {
-    #[inline]
-    fn null(&mut self) {
-        self.values.push(N::default());
-        self.nulls.append_null();
-    }
-
-    #[inline]
-    fn value(&mut self, text: &[u8]) -> Option<Option<f64>> {
-        let (value, number) = (self.parse)(text)?;
-        self.values.push(value);
-        self.nulls.append_non_null();
-        Some(Some(number))
-    }
-}
-
-struct Booleans {
-    values: BooleanBufferBuilder,
-    nulls: NullBufferBuilder,
-}
-
-impl Sink for Booleans {
-    fn null(&mut self) {
-        self.values.append(false);
-        self.nulls.append_null();
-    }
-
-    fn value(&mut self, text: &[u8]) -> Option<Option<f64>> {
-        self.values.append(values::boolean(text)?);
-        self.nulls.append_non_null();
-        Some(None)
-    }
-}
-
-struct Strings {
-    text: Vec<u8>,
-    offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
-}
-
-impl Strings {
-    fn new(rows: usize) -> Self {
-        let mut offsets = Vec::with_capacity(rows + 1);
-        offsets.push(0);
-        Self {
-            text: Vec::with_capacity(rows * 8),
-            offsets,
-            nulls: NullBufferBuilder::new(rows),
-        }
-    }
-
-    fn end(&mut self) {
-        // A block is at most 512 MiB long, so this fits.
-        self.offsets.push(self.text.len() as i32);
-    }
-
-    fn finish(mut self) -> Result<StringArray, TabularError> {
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
-        StringArray::try_new(offsets, Buffer::from_vec(self.text), self.nulls.finish())
-            .map_err(|e| TabularError::Internal(format!("text column: {e}")))
-    }
-}
-
-impl Sink for Strings {
-    #[inline]
-    fn null(&mut self) {
-        self.end();
-        self.nulls.append_null();
-    }
-
-    #[inline]
-    fn value(&mut self, text: &[u8]) -> Option<Option<f64>> {
-        self.text.extend_from_slice(text);
-        self.end();
-        self.nulls.append_non_null();
-        Some(None)
-    }
-}
-
-/// Only looks.
-struct Checked(ColumnType);
-
-impl Sink for Checked {
-    fn null(&mut self) {}
-
-    fn value(&mut self, text: &[u8]) -> Option<Option<f64>> {
-        match self.0 {
-            ColumnType::Int64 => values::int(text).map(|v| Some(v as f64)),
-            ColumnType::Float64 => values::float(text).map(Some),
-            ColumnType::Boolean => values::boolean(text).map(|_| None),
-            ColumnType::Date => instants::date(text).map(|_| None),
-            ColumnType::Timestamp => instant(text, false).map(|_| None),
-            ColumnType::TimestampUtc => instant(text, true).map(|_| None),
-            ColumnType::String => Some(None),
-        }
-    }
+    let among = column.allowed.iter().any(|a| a.as_bytes() == text);
+    let fine = column.allowed.is_empty() || among;
+    (!fine).then(|| rule.violation(BadReason::NotAllowed, text))
 }

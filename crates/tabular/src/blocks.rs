@@ -602,6 +602,32 @@ mod tests {
         );
     }
 
+    /// The reader gives up on it; the parser must say so, or what follows would be lost in silence.
+    #[test]
+    fn what_goes_on_without_an_end_is_not_the_end() {
+        let comment = Dialect {
+            comment: Some(b'#'),
+            ..Dialect::default()
+        };
+        let text = [b"h\n#".as_slice(), &[b'x'; 200], b"\n1\n"].concat();
+        let cutting = Cutting {
+            max_record: 9,
+            ..cutting(comment, 16)
+        };
+        let pool = Pool::default();
+        let mut blocks = Blocks::open(&[input(&text)], &cutting, &pool).unwrap();
+        let mut found = None;
+        while let Some(block) = blocks.next().unwrap() {
+            let limits = ParseLimits {
+                record_bytes: cutting.max_record,
+                ..ParseLimits::default()
+            };
+            let rows = parse(block.text(), block.start, &comment, &limits);
+            found = rows.too_long.map(|r| block.byte + u64::from(r.start));
+        }
+        assert_eq!(found, Some(2));
+    }
+
     #[test]
     fn json_lines_are_cut_by_their_number_too() {
         let text = b"{}\n\n{}\n{}\r\n{}\n\n\n{}";

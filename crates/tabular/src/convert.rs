@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::assemble::Part;
 use crate::bad_rows::BadReason;
 use crate::convert_parquet::to_parquet;
 use crate::convert_parts::Outputs;
@@ -83,6 +82,8 @@ pub struct ConvertJob {
     pub compression: ParquetCompression,
     /// Bad rows go here, a JSON object a line; not written if there are none.
     pub bad_rows: Option<PathBuf>,
+    /// Hash the files on their way, at about 2 GB a second.
+    pub digests: bool,
 }
 
 impl ConvertJob {
@@ -106,6 +107,7 @@ impl ConvertJob {
             row_group_rows: None,
             compression: ParquetCompression::default(),
             bad_rows: None,
+            digests: false,
         }
     }
 
@@ -164,6 +166,21 @@ impl ConvertJob {
     }
 }
 
+/// A file that was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutputFile {
+    /// Its name in the output's folder: `part-00000.parquet`, of a split `train/part-00000.parquet`.
+    pub name: String,
+    /// Its whole path.
+    pub path: PathBuf,
+    /// Rows in it.
+    pub rows: u64,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, 64 lower-case hexadecimal digits; where the job asked for it.
+    pub sha256: Option<String>,
+}
+
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Converted {
@@ -177,7 +194,7 @@ pub struct Converted {
     /// Bad rows by reason.
     pub quarantined: BTreeMap<BadReason, u64>,
     /// The files in row order, of a split part by part; none for a stream.
-    pub files: Vec<Part>,
+    pub files: Vec<OutputFile>,
     /// The columns written, under their new names; none for text, whose cells have no types.
     pub schema: Option<Schema>,
     /// Rows of each part of a split, in its order; empty without one.
@@ -224,7 +241,7 @@ pub(crate) struct Written {
     pub(crate) rows: u64,
     /// Rows left out because they have no label.
     pub(crate) unlabelled: u64,
-    pub(crate) files: Vec<Part>,
+    pub(crate) files: Vec<OutputFile>,
     /// The columns, where they have types.
     pub(crate) schema: Option<Schema>,
     /// Rows of each part of a split.

@@ -9,7 +9,7 @@ use arrow_array::{
 use arrow_schema::SchemaRef;
 
 use crate::arrangement::{Arranged, Arrangement, From, OutputColumn};
-use crate::arrow_columns::{Cells, Rule, array};
+use crate::arrow_columns::{Cells, Nulls, Rule, array};
 use crate::blocks::Block;
 use crate::convert::{ConvertJob, Written};
 use crate::convert_parts::{OpenPart, Outputs, finish_all, split_rows};
@@ -17,6 +17,7 @@ use crate::dialect::Dialect;
 use crate::error::TabularError;
 use crate::format::Layout;
 use crate::label::check_labelled;
+use crate::likely_types::{FirstLook, LikelyTypes};
 use crate::parquet_writer::{DEFAULT_ROW_GROUP_ROWS, ParquetOptions, ParquetSink};
 use crate::progress::Progress;
 use crate::records::{BadRecord, Rows};
@@ -26,20 +27,113 @@ use crate::scan::{ScanOptions, Typing, hold_to, own_schema, scan, text_schema};
 use crate::schema::{Column, ColumnType, Schema};
 use crate::values;
 
-/// Writes each row as typed columns.
+/// Writes each row as typed columns: under likely types if they turn out right, which takes one pass;
+/// else under those of the whole input.
 pub(crate) fn to_parquet(
     job: &ConvertJob,
     outputs: Outputs,
     refusals: &mut Refusals,
     progress: &dyn Progress,
 ) -> Result<Written, TabularError> {
-    let (schema, options, expected) = schema_of(job, progress)?;
-    let mut pass = Pass::open(&job.inputs, &options)?;
+    let types = match first_look(job, &outputs)? {
+        FirstLook::None => types_of(job, progress)?,
+        FirstLook::Whole {
+            schema,
+            names,
+            rows,
+        } => Types::certain(schema, names, rows, job),
+        FirstLook::Likely(likely) => {
+            let attempt = outputs.again().ok_or_else(uncertain)?;
+            match write(job, Types::likely(likely, job), attempt, refusals, progress) {
+                Ok(written) => return Ok(written),
+                Err(Stopped::By(error)) => return Err(error),
+                Err(Stopped::Unlikely) => refusals.begin_again()?,
+            }
+            types_of(job, progress)?
+        }
+    };
+    match write(job, types, outputs, refusals, progress) {
+        Ok(written) => Ok(written),
+        Err(Stopped::By(error)) => Err(error),
+        Err(Stopped::Unlikely) => Err(uncertain()),
+    }
+}
+
+fn uncertain() -> TabularError {
+    TabularError::Internal("the types of the whole input do not fit it".into())
+}
+
+/// Rows without a label are left out, so what the others are like says nothing of all; and what has
+/// gone to a stream cannot be taken back.
+fn first_look(job: &ConvertJob, outputs: &Outputs) -> Result<FirstLook, TabularError> {
+    if job.label.is_some() || outputs.again().is_none() {
+        return Ok(FirstLook::None);
+    }
+    FirstLook::at(&job.inputs, &job.options)
+}
+
+/// Why a pass ended before its end.
+enum Stopped {
+    By(TabularError),
+    /// A cell was not of the likely type of its column.
+    Unlikely,
+}
+
+impl std::convert::From<TabularError> for Stopped {
+    fn from(error: TabularError) -> Self {
+        Self::By(error)
+    }
+}
+
+/// The types that rows are written under.
+struct Types {
+    schema: Schema,
+    /// How to read the input, now that its columns are known.
+    options: ScanOptions,
+    /// Its rows, if finding the types took a pass of its own.
+    expected: Option<u64>,
+    /// Where the types came from, if they are not certain.
+    likely: Option<LikelyTypes>,
+}
+
+impl Types {
+    fn likely(likely: LikelyTypes, job: &ConvertJob) -> Self {
+        Self {
+            schema: likely.schema(),
+            options: job.options.clone(),
+            expected: None,
+            likely: Some(likely),
+        }
+    }
+
+    /// From the whole input, which had these columns and rows.
+    fn certain(schema: Schema, names: Vec<String>, rows: u64, job: &ConvertJob) -> Self {
+        let options = ScanOptions {
+            keys: Some(names),
+            ..job.options.clone()
+        };
+        Self {
+            schema,
+            options,
+            expected: Some(rows),
+            likely: None,
+        }
+    }
+}
+
+fn write(
+    job: &ConvertJob,
+    types: Types,
+    outputs: Outputs,
+    refusals: &mut Refusals,
+    progress: &dyn Progress,
+) -> Result<Written, Stopped> {
+    let mut pass = Pass::open(&job.inputs, &types.options)?;
     let arrangement = Arrangement::new(job, &pass)?;
     if job.options.typing == Typing::Infer {
         pass.need_text(arrangement.read_as_text());
     }
-    let typed = TypedRows::new(job, &pass, &arrangement, &schema)?;
+    let mut typed = TypedRows::new(job, &pass, &arrangement, &types)?;
     let parts = outputs.split(job.split.as_ref())?.into_iter();
     let pool = pool_of(job)?;
     let mut parts: Vec<ParquetParts> = parts
@@ -51,21 +145,35 @@ pub(crate) fn to_parquet(
         typed.build(block, rows, &arrangement, count)
     };
     let mut unlabelled = 0;
-    pass.run(refusals, progress, build, |taken| {
-        let built = taken.value?;
+    let mut unlikely = false;
+    let mut nulls = vec![Nulls::default(); typed.columns.len()];
+    let ran = pass.run(refusals, progress, build, |taken| {
+        let Some(built) = taken.value? else {
+            unlikely = true;
+            return Err(TabularError::Cancelled);
+        };
         unlabelled += built.unlabelled;
+        for (all, found) in nulls.iter_mut().zip(&built.nulls) {
+            *all = all.merge(*found);
+        }
         for (part, batch) in parts.iter_mut().zip(&built.parts) {
             part.write(batch)?;
         }
         Ok(())
-    })?;
+    });
+    if unlikely {
+        return Err(Stopped::Unlikely);
+    }
+    ran?;
     refusals.finish()?;
-    if let Some(expected) = expected.filter(|e| *e != refusals.total) {
+    if let Some(expected) = types.expected.filter(|e| *e != refusals.total) {
         return Err(TabularError::Changed {
             expected,
             found: refusals.total,
-        });
+        }
+        .into());
     }
+    typed.complete(types.likely.as_ref(), &nulls);
     let rows = parts.iter().map(|part| part.rows).sum();
     check_labelled(job.label.as_ref(), &job.inputs[0].name, rows, unlabelled)?;
     let split = split_rows(job.split.as_ref(), parts.iter().map(|part| part.rows));
@@ -94,6 +202,8 @@ pub(crate) fn pool_of(job: &ConvertJob) -> Result<Option<Arc<rayon::ThreadPool>>
 struct Built {
     parts: Vec<RecordBatch>,
     unlabelled: u64,
+    /// Of each column of the output.
+    nulls: Vec<Nulls>,
 }
 
 /// How rows become typed columns.
@@ -109,6 +219,8 @@ struct TypedRows {
     contract: Vec<Rule>,
     width: usize,
     dialect: Dialect,
+    /// Types are likely only: a cell that is not of its type ends the attempt.
+    likely: bool,
 }
 
 impl TypedRows {
@@ -116,7 +228,7 @@ impl TypedRows {
         job: &ConvertJob,
         pass: &Pass,
         arrangement: &Arrangement,
-        schema: &Schema,
+        types: &Types,
     ) -> Result<Self, TabularError> {
         let file = &job.inputs[0].name;
         let labeller = arrangement.labeller.as_ref();
@@ -133,14 +245,18 @@ impl TypedRows {
             contract: job.options.contract_rules(pass.names(), file)?,
             width: pass.names().len(),
             dialect: pass.dialect(),
+            likely: types.likely.is_some(),
         };
         let mut fields = Vec::new();
-        for output in columns_of(job, pass.names(), arrangement, schema)? {
+        for output in columns_of(job, pass.names(), arrangement, &types.schema)? {
             let (column, rule) = match output.from {
                 From::Label => (label_column(label_type), None),
                 From::Column(place) => {
-                    let column = column_at(schema, &pass.names()[place])?;
-                    let rule = Rule::new(place, column.clone(), &job.options.null_tokens);
+                    let column = column_at(&types.schema, &pass.names()[place])?;
+                    let rule = match &types.likely {
+                        Some(likely) => likely.rule(place),
+                        None => Rule::new(place, column.clone(), &job.options.null_tokens),
+                    };
                     (column, Some(rule.with_native(own)))
                 }
             };
@@ -157,30 +273,53 @@ impl TypedRows {
         Ok(typed)
     }
 
-    /// Cells that are not of their type, which can only be if the input has changed since its types
-    /// were found, make bad rows.
+    /// Nulls that were seen are part of what columns are said to be.
+    fn complete(&mut self, likely: Option<&LikelyTypes>, nulls: &[Nulls]) {
+        let Some(likely) = likely else { return };
+        let mut of_header = vec![Nulls::default(); likely.names.len()];
+        for (rule, nulls) in self.columns.iter().zip(nulls) {
+            if let Some(rule) = rule {
+                of_header[rule.index] = *nulls;
+            }
+        }
+        let known = likely.columns(&of_header);
+        for (column, rule) in self.schema.columns.iter_mut().zip(&self.columns) {
+            if let Some(rule) = rule {
+                let name = std::mem::take(&mut column.name);
+                *column = known[rule.index].clone();
+                column.name = name;
+            }
+        }
+    }
+
+    /// Under likely types, none if a cell is not of its type. Else such cells, which can only be if
+    /// the input has changed since its types were found, make bad rows.
     fn build(
         &self,
         block: &Block,
         rows: &mut Rows,
         arrangement: &Arrangement,
         count: usize,
-    ) -> Result<Built, TabularError> {
+    ) -> Result<Option<Built>, TabularError> {
         let mut unlabelled = 0;
         loop {
             let arranged = arrangement.arrange(block, rows);
             unlabelled += arranged.unlabelled;
             let mut bad = BTreeMap::new();
-            let arrays = self.arrays(block, rows, &arranged, &mut bad)?;
+            let (arrays, nulls) = self.arrays(block, rows, &arranged, &mut bad)?;
+            if self.likely && !bad.is_empty() {
+                return Ok(None);
+            }
             if bad.is_empty() {
                 let options = RecordBatchOptions::new().with_row_count(Some(rows.records.len()));
                 let arrow = Arc::clone(&self.arrow);
                 let batch = RecordBatch::try_new_with_options(arrow, arrays, &options)
                     .map_err(|e| TabularError::Internal(format!("batch: {e}")))?;
-                return Ok(Built {
+                return Ok(Some(Built {
                     parts: split_batch(batch, &arranged, count)?,
                     unlabelled,
-                });
+                    nulls,
+                }));
             }
             rows.refuse(bad.into_iter().collect(), self.width);
         }
@@ -192,7 +331,7 @@ impl TypedRows {
         rows: &Rows,
         arranged: &Arranged,
         bad: &mut BTreeMap<usize, BadRecord>,
-    ) -> Result<Vec<ArrayRef>, TabularError> {
+    ) -> Result<(Vec<ArrayRef>, Vec<Nulls>), TabularError> {
         let cells = Cells {
             rows,
             block,
@@ -200,18 +339,21 @@ impl TypedRows {
             dialect: &self.dialect,
         };
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
+        let mut nulls = Vec::with_capacity(self.columns.len());
         for rule in &self.columns {
             let Some(rule) = rule else {
                 arrays.push(self.label_array(arranged));
+                nulls.push(Nulls::default());
                 continue;
             };
-            let (array, refused) = array(rule, cells)?;
-            arrays.push(array);
-            for (row, record) in refused {
+            let filled = array(rule, cells)?;
+            arrays.push(filled.array);
+            nulls.push(filled.nulls);
+            for (row, record) in filled.refused {
                 bad.entry(row).or_insert(record);
             }
         }
-        Ok(arrays)
+        Ok((arrays, nulls))
     }
 
     fn label_array(&self, arranged: &Arranged) -> ArrayRef {
@@ -296,28 +438,34 @@ fn columns_of(
     })
 }
 
-/// The types, the options that know the columns, and the number of rows if finding all this took a
-/// pass of its own.
-fn schema_of(
-    job: &ConvertJob,
-    progress: &dyn Progress,
-) -> Result<(Schema, ScanOptions, Option<u64>), TabularError> {
-    let mut options = job.options.clone();
-    match &job.options.typing {
-        Typing::Infer if job.inputs[0].layout != Layout::Parquet => {
-            let found = scan(&job.inputs, &options, progress)?;
-            options.keys = Some(found.header);
-            Ok((found.schema, options, Some(found.rows_source)))
-        }
-        Typing::Infer | Typing::Text => {
-            let pass = Pass::open(&job.inputs, &options)?;
-            options.keys = Some(pass.names().to_vec());
-            let own = pass.fields().filter(|_| options.typing == Typing::Infer);
-            let text = || text_schema(pass.names(), &options.null_tokens);
-            Ok((own.map_or_else(text, own_schema), options, None))
-        }
-        Typing::Contract(schema) => Ok((schema.clone(), options, None)),
+/// Types that are certain: from the whole input, or given.
+fn types_of(job: &ConvertJob, progress: &dyn Progress) -> Result<Types, TabularError> {
+    let options = &job.options;
+    if options.typing == Typing::Infer && job.inputs[0].layout != Layout::Parquet {
+        let found = scan(&job.inputs, options, progress)?;
+        return Ok(Types::certain(
+            found.schema,
+            found.header,
+            found.rows_source,
+            job,
+        ));
     }
+    let mut given = Types {
+        schema: Schema::default(),
+        options: options.clone(),
+        expected: None,
+        likely: None,
+    };
+    if let Typing::Contract(schema) = &options.typing {
+        given.schema = schema.clone();
+        return Ok(given);
+    }
+    let pass = Pass::open(&job.inputs, options)?;
+    given.options.keys = Some(pass.names().to_vec());
+    let own = pass.fields().filter(|_| options.typing == Typing::Infer);
+    let text = || text_schema(pass.names(), &options.null_tokens);
+    given.schema = own.map_or_else(text, own_schema);
+    Ok(given)
 }
 
 /// Batches to Parquet parts.

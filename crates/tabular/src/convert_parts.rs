@@ -3,9 +3,8 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::assemble::Part;
 use crate::compression::{FinishWrite, compress};
-use crate::convert::{ConvertJob, Target};
+use crate::convert::{ConvertJob, OutputFile, Target};
 use crate::durable_file::DurableFile;
 use crate::error::TabularError;
 use crate::format::Format;
@@ -19,9 +18,10 @@ const BUFFER: usize = 256 * 1024;
 pub(crate) struct Outputs {
     place: Place,
     format: Format,
+    digests: bool,
     /// Before the names of parts: `train/`; empty without a split.
     prefix: String,
-    done: Vec<Part>,
+    done: Vec<OutputFile>,
     finished: bool,
 }
 
@@ -67,7 +67,26 @@ impl Outputs {
         Ok(Self {
             place,
             format: job.to,
+            digests: job.digests,
             prefix: String::new(),
+            done: Vec::new(),
+            finished: false,
+        })
+    }
+
+    /// Outputs for the same place, for a second attempt should these be dropped; none for a stream,
+    /// which cannot be taken back.
+    pub(crate) fn again(&self) -> Option<Self> {
+        let place = match &self.place {
+            Place::File(path) => Place::File(path.clone()),
+            Place::Folder(folder) => Place::Folder(folder.clone()),
+            Place::Writer(_) => return None,
+        };
+        Some(Self {
+            place,
+            format: self.format,
+            digests: self.digests,
+            prefix: self.prefix.clone(),
             done: Vec::new(),
             finished: false,
         })
@@ -84,6 +103,7 @@ impl Outputs {
             Ok(Self {
                 place: Place::Folder(folder),
                 format: self.format,
+                digests: self.digests,
                 prefix: format!("{name}/"),
                 done: Vec::new(),
                 finished: false,
@@ -115,7 +135,10 @@ impl Outputs {
             Place::File(path) => path.clone(),
             Place::Folder(folder) => folder.join(part_name(self.done.len(), self.format)),
         };
-        let file = DurableFile::create(&path)?;
+        let mut file = DurableFile::create(&path)?;
+        if self.digests {
+            file = file.hashed();
+        }
         let writer = BufWriter::with_capacity(BUFFER, file.writer());
         Ok((
             OpenPart {
@@ -131,7 +154,7 @@ impl Outputs {
         let Some(file) = part.file else { return Ok(()) };
         let done = file.commit()?;
         let name = done.path.file_name().unwrap_or_default();
-        self.done.push(Part {
+        self.done.push(OutputFile {
             name: format!("{}{}", self.prefix, name.to_string_lossy()),
             path: done.path,
             rows,
@@ -142,7 +165,7 @@ impl Outputs {
     }
 
     /// All parts in row order. Parts of an earlier conversion that this one did not replace go.
-    pub(crate) fn finish(mut self) -> Result<Vec<Part>, TabularError> {
+    pub(crate) fn finish(mut self) -> Result<Vec<OutputFile>, TabularError> {
         if let Place::Folder(folder) = &self.place {
             for format in Format::all() {
                 let replaced = if format == self.format {
@@ -329,7 +352,7 @@ impl TextParts {
 }
 
 /// All files of all parts of a split, each whole. Only now they stay.
-pub(crate) fn finish_all(closed: Vec<Outputs>) -> Result<Vec<Part>, TabularError> {
+pub(crate) fn finish_all(closed: Vec<Outputs>) -> Result<Vec<OutputFile>, TabularError> {
     let mut files = Vec::new();
     for outputs in closed {
         files.extend(outputs.finish()?);

@@ -1,13 +1,14 @@
 //! A file that is either there whole, and on the disk, or not there at all.
 //!
-//! Bytes go to a hidden name in the same folder and are counted and hashed on their way; at the
-//! end they are synced, the file is renamed, and the folder is synced, so that neither a killed
-//! process nor a lost power supply leaves half a file under the real name.
+//! Bytes go to a hidden name in the same folder and are counted on their way, and hashed where that
+//! is asked for; at the end they are synced, the file is renamed, and the folder is synced, so that
+//! neither a killed process nor a lost power supply leaves half a file under the real name.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use sha2::{Digest, Sha256};
 
@@ -20,15 +21,57 @@ pub struct Committed {
     pub path: PathBuf,
     /// Its size in bytes.
     pub bytes: u64,
-    /// SHA-256 of its bytes, 64 lower-case hexadecimal digits.
-    pub sha256: String,
+    /// SHA-256 of its bytes, 64 lower-case hexadecimal digits; of a [hashed](DurableFile::hashed)
+    /// file.
+    pub sha256: Option<String>,
 }
+
+impl Committed {
+    /// The SHA-256 of a hashed file.
+    pub(crate) fn digest(&self) -> Result<String, TabularError> {
+        let missing = || TabularError::Internal(format!("{}: not hashed", self.path.display()));
+        self.sha256.clone().ok_or_else(missing)
+    }
+}
+
+/// Bytes after which those written so far are sent to the disk while others are made: what is left
+/// to the end is then soon done.
+const SYNC_EVERY: u64 = 32 << 20;
 
 /// The file and what has been written to it.
 struct Content {
     file: File,
-    hasher: Sha256,
+    hasher: Option<Sha256>,
     bytes: u64,
+    /// Bytes when the last sync began, and the thread that does it.
+    synced: u64,
+    syncing: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Content {
+    /// Begins a sync if it is time for one and none is under way.
+    fn sync_soon(&mut self) -> io::Result<()> {
+        if self.bytes - self.synced < SYNC_EVERY {
+            return Ok(());
+        }
+        if self.syncing.as_ref().is_some_and(|s| !s.is_finished()) {
+            return Ok(());
+        }
+        self.end_sync()?;
+        let file = self.file.try_clone()?;
+        let sync = move || file.sync_data();
+        let thread = thread::Builder::new().name("sync".into());
+        self.syncing = Some(thread.spawn(sync)?);
+        self.synced = self.bytes;
+        Ok(())
+    }
+
+    /// Waits for the sync under way. Its error is not told a second time by later ones.
+    fn end_sync(&mut self) -> io::Result<()> {
+        let panicked = |_| Err(io::Error::other("the thread that syncs panicked"));
+        let ended = self.syncing.take().map(JoinHandle::join);
+        ended.map_or(Ok(()), |done| done.unwrap_or_else(panicked))
+    }
 }
 
 /// A file being written under a temporary name. Dropped without [`commit`](DurableFile::commit),
@@ -59,14 +102,25 @@ impl DurableFile {
         let file = open_new(&temporary).map_err(TabularError::io("create", path))?;
         let content = Content {
             file,
-            hasher: Sha256::new(),
+            hasher: None,
             bytes: 0,
+            synced: 0,
+            syncing: None,
         };
         Ok(DurableFile {
             content: Arc::new(Mutex::new(content)),
             temporary,
             path: path.to_path_buf(),
         })
+    }
+
+    /// The same file, hashed from its first byte on: to be called before anything is written.
+    #[must_use]
+    pub fn hashed(self) -> DurableFile {
+        let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        content.hasher = Some(Sha256::new());
+        drop(content);
+        self
     }
 
     /// A handle to write through, for writers that want to own what they write to. Writing is
@@ -89,12 +143,12 @@ impl DurableFile {
     /// [`TabularError::Io`]; the temporary file is then removed and an older file left as it was.
     pub fn commit(self) -> Result<Committed, TabularError> {
         let (bytes, hasher) = {
-            let content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
-            content
-                .file
-                .sync_all()
+            let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+            let synced = content.end_sync();
+            synced
+                .and_then(|()| content.file.sync_all())
                 .map_err(TabularError::io("sync", &self.temporary))?;
-            (content.bytes, content.hasher.clone())
+            (content.bytes, content.hasher.take())
         };
         std::fs::rename(&self.temporary, &self.path)
             .map_err(TabularError::io("rename to", &self.path))?;
@@ -102,7 +156,7 @@ impl DurableFile {
         Ok(Committed {
             path: self.path.clone(),
             bytes,
-            sha256: hex::encode(hasher.finalize()),
+            sha256: hasher.map(|hasher| hex::encode(hasher.finalize())),
         })
     }
 }
@@ -139,8 +193,11 @@ impl Write for Handle {
 fn write_to(content: &Mutex<Content>, buf: &[u8]) -> io::Result<usize> {
     let mut content = content.lock().unwrap_or_else(PoisonError::into_inner);
     let n = content.file.write(buf)?;
-    content.hasher.update(&buf[..n]);
+    if let Some(hasher) = &mut content.hasher {
+        hasher.update(&buf[..n]);
+    }
     content.bytes += n as u64;
+    content.sync_soon()?;
     Ok(n)
 }
 
@@ -192,7 +249,7 @@ mod tests {
     fn appears_whole_with_size_and_hash() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
-        let mut file = DurableFile::create(&path).unwrap();
+        let mut file = DurableFile::create(&path).unwrap().hashed();
         file.write_all(b"1,2").unwrap();
         file.writer().write_all(b",3\n").unwrap();
         assert!(!path.exists());
@@ -200,8 +257,25 @@ mod tests {
         let done = file.commit().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"1,2,3\n");
         assert_eq!((done.path.as_path(), done.bytes), (path.as_path(), 6));
-        assert_eq!(done.sha256, hex::encode(Sha256::digest(b"1,2,3\n")));
+        assert_eq!(
+            done.digest().unwrap(),
+            hex::encode(Sha256::digest(b"1,2,3\n"))
+        );
         assert_eq!(names(folder.path()), ["a.csv"]);
+    }
+
+    #[test]
+    fn what_is_synced_on_the_way_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let mut file = DurableFile::create(&path).unwrap();
+        let piece: Vec<u8> = (0..SYNC_EVERY / 4).map(|i| i as u8).collect();
+        for _ in 0..9 {
+            file.write_all(&piece).unwrap();
+        }
+        let done = file.commit().unwrap();
+        assert_eq!((done.bytes, &done.sha256), (piece.len() as u64 * 9, &None));
+        assert_eq!(std::fs::read(&path).unwrap(), piece.repeat(9));
     }
 
     #[test]

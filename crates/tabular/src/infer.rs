@@ -1,6 +1,7 @@
 //! Types over the whole input: what each column's cells have in common. Merging is associative and
 //! commutative, so blocks may be looked at in any order.
 
+use crate::arrow_columns::Nulls;
 use crate::dialect::Dialect;
 use crate::records::{Rows, unescape};
 use crate::schema::{Column, ColumnType};
@@ -35,6 +36,20 @@ impl Guess {
             value: self.value | other.value,
             null: self.null | other.null,
             token: self.token | other.token,
+        }
+    }
+
+    /// Whether a value was seen.
+    pub(crate) fn has_value(self) -> bool {
+        self.value
+    }
+
+    /// The same with more nulls.
+    pub(crate) fn with_nulls(self, nulls: Nulls) -> Self {
+        Self {
+            null: self.null | nulls.plain,
+            token: self.token | nulls.token,
+            ..self
         }
     }
 

@@ -1,26 +1,21 @@
 //! Dates and timestamps of ISO 8601, the forms that [`ColumnType`](crate::schema::ColumnType) names.
 
+use crate::swar;
+
 /// Days from 1970-01-01 of `YYYY-MM-DD`.
 #[inline]
 pub(crate) fn date(text: &[u8]) -> Option<i32> {
-    let text: &[u8; 10] = text.try_into().ok()?;
-    let at = |place: usize| text[place].wrapping_sub(b'0');
-    let digits = [at(0), at(1), at(2), at(3), at(5), at(6), at(8), at(9)];
-    // One comparison of the greatest in place of eight.
-    if digits.iter().fold(0, |most, d| most.max(*d)) > 9 || text[4] != b'-' || text[7] != b'-' {
-        return None;
-    }
-    let [a, b, c, d, m, n, p, q] = digits.map(i32::from);
-    let (year, month, day) = (a * 1000 + b * 100 + c * 10 + d, m * 10 + n, p * 10 + q);
-    let valid = year >= 1
-        && (1..=12).contains(&month)
-        && day >= 1
-        && (day <= 28 || day <= days_in(year, month));
-    if valid {
-        Some(days_from_civil(year, month, day))
-    } else {
-        None
-    }
+    let digits = swar::date_digits(text, 0, text.len())?;
+    let (year, month_and_day) = (digits as i32 / 10_000, digits as i32 % 10_000);
+    days(year, month_and_day / 100, month_and_day % 100)
+}
+
+/// Days from 1970-01-01; none if the calendar has no such day, or the year is 0.
+#[inline]
+pub(crate) fn days(year: i32, month: i32, day: i32) -> Option<i32> {
+    let valid = (year >= 1) & (1..=12).contains(&month) & (day >= 1);
+    // Most days of the month are in every month, but a guess at that is wrong too often.
+    (valid && day <= days_in(year, month)).then(|| days_from_civil(year, month, day))
 }
 
 #[inline]
@@ -31,13 +26,12 @@ fn number(digits: &[u8]) -> Option<i32> {
     })
 }
 
+/// Days of a month from 1 to 12.
+#[inline]
 pub(crate) fn days_in(year: i32, month: i32) -> i32 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
+    const OTHER_YEARS: [u8; 16] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0, 0, 0];
+    let leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0));
+    i32::from(OTHER_YEARS[month as usize % 16]) + i32::from((month == 2) & leap)
 }
 
 /// Days before a month, from March on, so that a leap day is the last of its year.
@@ -62,14 +56,10 @@ pub(crate) fn instant(text: &[u8]) -> Option<(i64, bool)> {
         .strip_prefix(b"T")
         .or_else(|| rest.strip_prefix(b" "))?;
     let (minutes, rest) = clock(rest)?;
-    let (seconds, rest) = match rest.strip_prefix(b":") {
-        Some(rest) => (number(rest.get(..2)?).filter(|s| *s < 60)?, &rest[2..]),
-        None => (0, rest),
-    };
-    let (micros, rest) = match rest.strip_prefix(b".") {
-        Some(rest) if text.len() > 19 => fraction(rest)?,
-        Some(_) => return None,
-        None => (0, rest),
+    let (seconds, micros, rest) = match rest.strip_prefix(b":") {
+        Some(rest) => second(rest)?,
+        // A fraction of a minute is no zone either, so it is refused.
+        None => (0, 0, rest),
     };
     let offset = zone(rest)?;
     let seconds =
@@ -83,6 +73,17 @@ fn clock(text: &[u8]) -> Option<(i32, &[u8])> {
     let (hours, minutes) = (number(&clock[..2])?, number(&clock[3..])?);
     let valid = clock[2] == b':' && hours < 24 && minutes < 60;
     valid.then_some((hours * 60 + minutes, rest))
+}
+
+/// `SS` and `.` with one to six digits, as seconds and microseconds, and what follows.
+fn second(text: &[u8]) -> Option<(i32, i64, &[u8])> {
+    let (digits, rest) = text.split_at_checked(2)?;
+    let seconds = number(digits).filter(|s| *s < 60)?;
+    let (micros, rest) = match rest.strip_prefix(b".") {
+        Some(rest) => fraction(rest)?,
+        None => (0, rest),
+    };
+    Some((seconds, micros, rest))
 }
 
 /// One to six digits as microseconds.

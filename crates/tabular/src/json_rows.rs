@@ -104,12 +104,13 @@ pub(crate) fn parse(block: &mut Block, keys: &Keys, limits: &ParseLimits) -> Row
         };
         rows.lines += u32::from(line.next > line.end && text[line.next - 1] == b'\n');
         let content = &text[line.start..line.end];
-        if content.trim_ascii().is_empty() {
-            continue;
-        }
+        // A blank one as well: the reader gives up where a line goes on and on.
         if content.len() > limits.record_bytes {
             rows.too_long = Some(record);
             break;
+        }
+        if content.trim_ascii().is_empty() {
+            continue;
         }
         rows.total += 1;
         let first_span = rows.spans.len();
@@ -328,6 +329,17 @@ mod tests {
         4: json "{\"a\":" (EOF while parsing a value at character 5)
         5: json "{\"a\":null,\"a\":2}" (the key "a" twice at character 13)
         "#);
+    }
+
+    #[test]
+    fn a_blank_line_is_no_longer_than_a_record_may_be() {
+        let limits = ParseLimits {
+            record_bytes: 3,
+            ..ParseLimits::default()
+        };
+        let mut block = Block::of_text(b"   \n    \n{}\n".to_vec());
+        let rows = parse(&mut block, &Keys::new(&[]), &limits);
+        assert_eq!(rows.too_long.map(|r| (r.start, r.line)), Some((4, 1)));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use parquet::arrow::arrow_writer::{
 };
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
+use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::properties::{
     EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterPropertiesPtr,
@@ -19,6 +20,8 @@ use parquet::file::properties::{
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, TypePtr};
 
+use crate::chunk_writer::EncodedChunk;
+use crate::column_chunk::FlatColumn;
 use crate::error::TabularError;
 use crate::parquet_writer::{PARQUET_GZIP_LEVEL, PARQUET_ZSTD_LEVEL, ParquetCompression};
 use crate::row_groups::BLOCK_ROWS;
@@ -32,9 +35,41 @@ pub(crate) struct FilePlan {
     schema: SchemaRef,
     root: TypePtr,
     properties: WriterPropertiesPtr,
+    /// Columns that are encoded here; parquet-rs encodes the others.
+    flat: Vec<Option<Arc<FlatColumn>>>,
     factory: ArrowRowGroupWriterFactory,
     /// Leaves of each field: one for a flat column.
     leaves: Vec<usize>,
+}
+
+/// What encodes a column of one row group.
+pub(crate) enum ColumnEncoder {
+    Flat(Arc<FlatColumn>),
+    /// A writer for each leaf.
+    Library(Vec<ArrowColumnWriter>),
+}
+
+/// An encoded leaf of a column.
+pub(crate) enum ColumnChunk {
+    Flat(EncodedChunk),
+    Library(ArrowColumnChunk),
+}
+
+impl ColumnChunk {
+    /// What the footer says of it, with places counted from the chunk's first byte.
+    pub(crate) fn close(&self) -> Result<ColumnCloseResult, ParquetError> {
+        match self {
+            ColumnChunk::Flat(chunk) => Ok(chunk.close.clone()),
+            ColumnChunk::Library(chunk) => {
+                let close = chunk.close().clone();
+                let size = close.metadata.compressed_size();
+                let has_dictionary = close.metadata.dictionary_page_offset().is_some();
+                // A dictionary's page comes first in the file; its length is not told.
+                let length = if has_dictionary { size } else { 0 };
+                close.update_dictionary_location(usize::try_from(length).unwrap_or(0))
+            }
+        }
+    }
 }
 
 impl FilePlan {
@@ -55,13 +90,49 @@ impl FilePlan {
         for leaf in 0..described.num_columns() {
             leaves[described.get_column_root_idx(leaf)] += 1;
         }
+        let mut first_leaf = 0;
+        let flat = schema
+            .fields()
+            .iter()
+            .zip(&leaves)
+            .zip(hints.iter().chain(std::iter::repeat(&true)));
+        let flat = flat.map(|((field, &count), &hint)| {
+            let leaf = first_leaf;
+            first_leaf += count;
+            let column = || {
+                let descriptor = described.column(leaf);
+                FlatColumn::new(field.data_type(), descriptor, compression, hint)
+            };
+            (count == 1).then(column).flatten().map(Arc::new)
+        });
+        let flat = flat.collect();
         Ok(FilePlan {
             schema: Arc::clone(schema),
             root,
+            flat,
             properties,
             factory: ArrowRowGroupWriterFactory::new(&file, Arc::clone(schema)),
             leaves,
         })
+    }
+
+    /// Stores columns as they are where Snappy does little to them, judged by the rows of the first
+    /// row group.
+    pub(crate) fn with_codecs_for(mut self, first: &[Vec<ArrayRef>]) -> Result<Self, ParquetError> {
+        for (column, blocks) in self.flat.iter_mut().zip(first) {
+            let stored = column.as_ref().map(|c| c.judged_by(blocks));
+            if let Some(stored) = stored.transpose()?.flatten() {
+                *column = Some(Arc::new(stored));
+            }
+        }
+        Ok(self)
+    }
+
+    /// The same, with all columns encoded by parquet-rs: what ours are compared with.
+    #[cfg(test)]
+    pub(crate) fn by_library(mut self) -> FilePlan {
+        self.flat.fill(None);
+        self
     }
 
     /// Begins a file: its magic bytes are written here.
@@ -72,55 +143,82 @@ impl FilePlan {
         SerializedFileWriter::new(target, Arc::clone(&self.root), Arc::clone(&self.properties))
     }
 
-    /// The writers of a row group's leaves, a list for each field.
-    pub(crate) fn column_writers(&self) -> Result<Vec<Vec<ArrowColumnWriter>>, ParquetError> {
+    /// What encodes the columns of a row group.
+    pub(crate) fn encoders(&self) -> Result<Vec<ColumnEncoder>, ParquetError> {
+        let needed = self.flat.iter().any(Option::is_none);
         // The number of the row group matters to encrypted files only.
-        let mut writers = self.factory.create_column_writers(0)?.into_iter();
-        let of_field = |&n: &usize| writers.by_ref().take(n).collect();
-        Ok(self.leaves.iter().map(of_field).collect())
+        let writers = needed.then(|| self.factory.create_column_writers(0));
+        let mut writers = writers.transpose()?.into_iter().flatten();
+        let columns = self.flat.iter().zip(&self.leaves);
+        let encoder = |(flat, &leaves): (&Option<Arc<FlatColumn>>, &usize)| {
+            let writers: Vec<_> = writers.by_ref().take(leaves).collect();
+            match flat {
+                Some(column) => ColumnEncoder::Flat(Arc::clone(column)),
+                None => ColumnEncoder::Library(writers),
+            }
+        };
+        Ok(columns.map(encoder).collect())
     }
 
     /// Encodes a row group in the caller's thread, a column after the other.
     pub(crate) fn encode(
         &self,
         columns: &[Vec<ArrayRef>],
-    ) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-        let writers = self.column_writers()?;
+    ) -> Result<Vec<ColumnChunk>, ParquetError> {
+        let encoders = self.encoders()?;
         let mut chunks = Vec::new();
-        for ((field, blocks), writers) in self.schema.fields().iter().zip(columns).zip(writers) {
-            chunks.extend(encode_column(field, blocks, writers)?);
+        for ((field, blocks), encoder) in self.schema.fields().iter().zip(columns).zip(encoders) {
+            chunks.extend(encoder.encode(field, blocks)?);
         }
         Ok(chunks)
     }
 }
 
-/// One column of a row group, block by block: a chunk for each of its leaves.
-pub(crate) fn encode_column(
+impl ColumnEncoder {
+    /// One column of a row group: a chunk for each of its leaves.
+    pub(crate) fn encode(
+        self,
+        field: &Field,
+        blocks: &[ArrayRef],
+    ) -> Result<Vec<ColumnChunk>, ParquetError> {
+        match self {
+            ColumnEncoder::Flat(column) => Ok(vec![ColumnChunk::Flat(column.encode(blocks)?)]),
+            ColumnEncoder::Library(writers) => encode_by_library(field, blocks, writers),
+        }
+    }
+}
+
+fn encode_by_library(
     field: &Field,
     blocks: &[ArrayRef],
     mut writers: Vec<ArrowColumnWriter>,
-) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+) -> Result<Vec<ColumnChunk>, ParquetError> {
     for block in blocks {
         for (leaf, writer) in compute_leaves(field, block)?.iter().zip(&mut writers) {
             writer.write(leaf)?;
         }
     }
-    writers.into_iter().map(ArrowColumnWriter::close).collect()
+    let chunks = writers.into_iter().map(ArrowColumnWriter::close);
+    chunks.map(|c| c.map(ColumnChunk::Library)).collect()
 }
 
 /// Puts the next row group into a file.
 pub(crate) fn append<W: Write + Send>(
     file: &mut SerializedFileWriter<W>,
-    chunks: Vec<ArrowColumnChunk>,
+    chunks: Vec<ColumnChunk>,
 ) -> Result<(), ParquetError> {
     let mut group = file.next_row_group()?;
     for chunk in chunks {
-        chunk.append_to_row_group(&mut group)?;
+        match chunk {
+            ColumnChunk::Flat(chunk) => group.append_column(&chunk.bytes, chunk.close)?,
+            ColumnChunk::Library(chunk) => chunk.append_to_row_group(&mut group)?,
+        }
     }
     group.close().map(|_| ())
 }
 
-fn codec(compression: ParquetCompression) -> Result<Codec, ParquetError> {
+/// A codec as the footer names it.
+pub(crate) fn codec_of(compression: ParquetCompression) -> Result<Codec, ParquetError> {
     Ok(match compression {
         ParquetCompression::Snappy => Codec::SNAPPY,
         ParquetCompression::Zstd => Codec::ZSTD(ZstdLevel::try_new(PARQUET_ZSTD_LEVEL)?),
@@ -138,7 +236,7 @@ fn properties(
         .set_created_by(CREATED_BY.to_string())
         // Version 1 pages: every reader knows them, and the codec sees the levels too.
         .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(codec(compression)?)
+        .set_compression(codec_of(compression)?)
         // Statistics of chunks in the footer and of pages in the page index.
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_data_page_row_count_limit(BLOCK_ROWS);

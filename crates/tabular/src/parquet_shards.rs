@@ -12,12 +12,11 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, Field, Schema as ArrowSchema, SchemaRef};
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
 
 use crate::error::TabularError;
-use crate::parquet_file::{FilePlan, append, columnar};
+use crate::parquet_file::{ColumnChunk, FilePlan, append, columnar};
 use crate::parquet_size::SizeBounds;
 use crate::parquet_writer::{DEFAULT_ROW_GROUP_BYTES, ParquetOptions};
 use crate::row_group_encoder::{EncodedGroup, RowGroupEncoder};
@@ -80,7 +79,8 @@ impl<'a, 'b> ParquetShards<'a, 'b> {
             Arc::clone(&schema),
             options.row_group_rows,
             options.row_group_bytes,
-        );
+        )
+        .in_blocks_from(columns);
         if let Some(max_rows) = job.max_rows {
             // Shards of just so many rows, as long as their bytes allow it.
             groups = groups.ending_every(usize::try_from(max_rows).unwrap_or(usize::MAX));
@@ -166,7 +166,7 @@ impl<'a, 'b> ParquetShards<'a, 'b> {
     fn size(
         &mut self,
         plan: &FilePlan,
-        chunks: &[ArrowColumnChunk],
+        chunks: &[ColumnChunk],
     ) -> Result<(u64, u64), TabularError> {
         let bounds = match self.bounds.take() {
             Some(bounds) => bounds,

@@ -8,11 +8,10 @@
 use std::io::{self, Read};
 
 use bytes::Bytes;
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
-use crate::parquet_file::FilePlan;
+use crate::parquet_file::{ColumnChunk, FilePlan};
 
 /// A limit beyond this is none: no file comes near it, and measuring would take long.
 const LARGEST_LIMIT: u64 = 1 << 40;
@@ -53,11 +52,7 @@ impl SizeBounds {
 
     /// By how much a row group makes a file larger, at most: its pages, their index and its part
     /// of the footer. Zero if there is no limit.
-    pub(crate) fn of(
-        &self,
-        plan: &FilePlan,
-        chunks: &[ArrowColumnChunk],
-    ) -> Result<u64, ParquetError> {
+    pub(crate) fn of(&self, plan: &FilePlan, chunks: &[ColumnChunk]) -> Result<u64, ParquetError> {
         if self.limit > LARGEST_LIMIT {
             return Ok(0);
         }
@@ -70,13 +65,7 @@ impl SizeBounds {
         }
         let mut group = file.next_row_group()?;
         for chunk in chunks {
-            let close = chunk.close().clone();
-            let size = close.metadata.compressed_size();
-            let has_dictionary = close.metadata.dictionary_page_offset().is_some();
-            // A dictionary's page comes first in the file, whatever its length.
-            let length = if has_dictionary { size } else { 0 };
-            let close = close.update_dictionary_location(usize::try_from(length).unwrap_or(0))?;
-            group.append_column(&Zeros, close)?;
+            group.append_column(&Zeros, chunk.close()?)?;
         }
         group.close()?;
         file.finish()?;

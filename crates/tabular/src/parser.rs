@@ -201,7 +201,11 @@ impl<'a> Parser<'a> {
         self.rows.lines += u32::from(!second_half);
         match self.state {
             State::Quoted => return true,
-            State::Comment => {}
+            State::Comment => {
+                if self.comment_is_too_long(at) {
+                    return false;
+                }
+            }
             State::Bare | State::Closed => {
                 let empty = self.state == State::Bare && at == self.record;
                 if !empty && !self.end_record(at) {
@@ -306,6 +310,16 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// A comment is held to the limit of records: the reader gives up on both alike.
+    #[cold]
+    fn comment_is_too_long(&mut self, end: usize) -> bool {
+        let long = end - self.record > self.limits.record_bytes;
+        if long {
+            self.rows.too_long = Some(self.record_to(end));
+        }
+        long
+    }
+
     /// The text has ended, perhaps within a record.
     fn finish(mut self) -> Rows {
         let end = self.block.len();
@@ -316,7 +330,7 @@ impl<'a> Parser<'a> {
         } else if self.state != State::Comment && (self.record < end || self.state == State::Closed)
         {
             self.end_record(end);
-        } else {
+        } else if self.state != State::Comment || !self.comment_is_too_long(end) {
             self.rows.terminated = true;
         }
         self.rows
@@ -533,6 +547,23 @@ mod tests {
         let rows = parse(b"# \"a\n\r\n1\r#x\r2\n#", 0, &dialect, &any_number());
         let lines: Vec<u32> = rows.records.iter().map(|r| r.line).collect();
         assert_eq!((rows.total, lines, rows.lines), (2, vec![2, 4], 5));
+    }
+
+    #[test]
+    fn a_comment_is_no_longer_than_a_record_may_be() {
+        let dialect = Dialect {
+            comment: Some(b'#'),
+            ..Dialect::default()
+        };
+        let limits = ParseLimits {
+            record_bytes: 4,
+            ..ParseLimits::default()
+        };
+        for text in ["1\n#abc\n#abcd\n2\n", "1\n#abc\n#abcd"] {
+            let rows = parse(text.as_bytes(), 0, &dialect, &limits);
+            let long = rows.too_long.unwrap();
+            assert_eq!((long.start, long.end, long.line), (7, 12, 2));
+        }
     }
 
     #[test]

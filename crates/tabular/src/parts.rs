@@ -93,7 +93,7 @@ impl<'a> Parts<'a> {
     fn begin(&self) -> Result<OpenPart, TabularError> {
         let name = format!("part-{:05}{}", self.done.len(), self.extension());
         let path = self.job.folder.join(&name);
-        let file = DurableFile::create(&path)?;
+        let file = DurableFile::create(&path)?.hashed();
         let sink = self.sink(&file, path)?;
         Ok(OpenPart {
             name,
@@ -177,10 +177,10 @@ impl OpenPart {
         let done = self.file.commit()?;
         Ok(Part {
             name: self.name,
-            path: done.path,
+            path: done.path.clone(),
             rows: self.rows,
             bytes: done.bytes,
-            sha256: done.sha256,
+            sha256: done.digest()?,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Bad rows of a pass: counted, kept, and held against what is allowed.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::bad_rows::{BadReason, BadRow, OnBadRow};
 use crate::error::TabularError;
@@ -14,6 +14,8 @@ const OF_A_KIND: usize = 5;
 pub(crate) struct Refusals {
     policy: OnBadRow,
     quarantine: Option<Quarantine>,
+    /// Where the quarantine will be.
+    path: Option<PathBuf>,
     /// The first of them, without their bytes: at most `most`, and at least one.
     first: Vec<BadRow>,
     most: usize,
@@ -28,6 +30,7 @@ impl Refusals {
         Self {
             policy,
             quarantine: None,
+            path: None,
             first: Vec::new(),
             most: 1,
             counts: BTreeMap::new(),
@@ -38,7 +41,20 @@ impl Refusals {
     /// Bad rows go to a file at `path` as well.
     pub(crate) fn keep_in(mut self, path: &Path) -> Result<Self, TabularError> {
         self.quarantine = Some(Quarantine::create(path)?);
+        self.path = Some(path.to_path_buf());
         Ok(self)
+    }
+
+    /// Forgets all bad rows, for another pass over the same input.
+    pub(crate) fn begin_again(&mut self) -> Result<(), TabularError> {
+        self.quarantine = None;
+        self.first.clear();
+        self.counts.clear();
+        self.total = 0;
+        if let Some(path) = &self.path {
+            self.quarantine = Some(Quarantine::create(path)?);
+        }
+        Ok(())
     }
 
     /// The first bad rows of each kind are kept to be shown, `most` at most.

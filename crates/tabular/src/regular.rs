@@ -25,7 +25,7 @@ pub(crate) fn rows(block: &[u8], from: usize, marks: Marks, fields: usize) -> Op
     }
     INDEX.with_borrow_mut(|index| {
         index.fill(block, from, marks)?;
-        index.rows(block, from, marks.quote, fields)
+        index.rows(block, from, fields)
     })
 }
 
@@ -39,8 +39,9 @@ struct Index {
     records: usize,
     /// Line ends inside quotes.
     inner_lines: Vec<u32>,
-    quotes: bool,
-    doubled: bool,
+    /// Fields in quotes, by their number, and those with doubled quotes in them, perhaps twice.
+    quoted: Vec<u32>,
+    doubled: Vec<u32>,
     returns: bool,
 }
 
@@ -116,7 +117,9 @@ impl Index {
         self.count = 0;
         self.records = 0;
         self.inner_lines.clear();
-        (self.quotes, self.doubled, self.returns) = (false, false, false);
+        self.quoted.clear();
+        self.doubled.clear();
+        self.returns = false;
     }
 
     #[inline(always)]
@@ -134,7 +137,7 @@ impl Index {
     }
 
     /// A lane of `bytes` bytes with quotes or carriage returns in it or just before it.
-    #[inline(never)]
+    #[inline(always)]
     fn take_special(
         &mut self,
         lane: Lane,
@@ -158,13 +161,25 @@ impl Index {
         }
         let second_half = lane.line_feeds & ((lane.returns << 1) | carry.any_return);
         let inner = (lane.line_feeds | lane.returns) & !second_half & inside;
-        self.push_inner_lines(inner, base);
-        self.quotes |= lane.quotes != 0;
-        self.doubled |= opening & after_closing != 0;
+        push_places(&mut self.inner_lines, inner, base);
         self.returns |= bare_returns != 0;
         let line_feeds = lane.line_feeds & !inside;
+        let separators = (lane.delimiters & !inside) | line_feeds;
+        let count = self.count;
+        push_fields(
+            &mut self.quoted,
+            opening & !after_closing,
+            separators,
+            count,
+        );
+        push_fields(
+            &mut self.doubled,
+            opening & after_closing,
+            separators,
+            count,
+        );
         self.records += line_feeds.count_ones() as usize;
-        self.push_all((lane.delimiters & !inside) | line_feeds, base);
+        self.push_all(separators, base);
         let last = bytes - 1;
         *carry = Carry {
             // The last byte's state, in all bits.
@@ -204,15 +219,8 @@ impl Index {
         self.count += 1;
     }
 
-    fn push_inner_lines(&mut self, mut bits: u64, base: usize) {
-        while bits != 0 {
-            self.inner_lines.push(base as u32 + bits.trailing_zeros());
-            bits &= bits - 1;
-        }
-    }
-
     /// None if the records have not `fields` fields each.
-    fn rows(&mut self, block: &[u8], from: usize, quote: u8, fields: usize) -> Option<Rows> {
+    fn rows(&mut self, block: &[u8], from: usize, fields: usize) -> Option<Rows> {
         let ends = &self.ends[..self.count];
         if self.count != self.records * fields {
             return None;
@@ -226,9 +234,7 @@ impl Index {
         if self.returns {
             cut_returns(&mut spans, block, fields);
         }
-        if self.quotes {
-            take_quotes_off(&mut spans, block, quote, self.doubled);
-        }
+        self.take_quotes_off(&mut spans);
         // A record of one empty field may be an empty line, which is none.
         if fields == 1 && spans.iter().any(|span| span.is_bare_empty()) {
             return None;
@@ -250,6 +256,17 @@ impl Index {
             records,
             ..Rows::default()
         })
+    }
+
+    fn take_quotes_off(&self, spans: &mut [Span]) {
+        for &field in &self.quoted {
+            let (start, end) = spans[field as usize].range();
+            spans[field as usize] = Span::new(start as usize + 1, end as usize - 1, QUOTED);
+        }
+        for &field in &self.doubled {
+            let (start, end) = spans[field as usize].range();
+            spans[field as usize] = Span::new(start as usize, end as usize, QUOTED | ESCAPED);
+        }
     }
 
     fn records_of(&self, block: &[u8], from: usize, fields: usize, spans: &[Span]) -> Vec<Record> {
@@ -283,6 +300,24 @@ fn odd_before_and_at(mut bits: u64) -> u64 {
     bits
 }
 
+#[inline(always)]
+fn push_places(places: &mut Vec<u32>, mut bits: u64, base: usize) {
+    while bits != 0 {
+        places.push(base as u32 + bits.trailing_zeros());
+        bits &= bits - 1;
+    }
+}
+
+/// The fields that the bits are in, where `before` separators come before the lane.
+#[inline(always)]
+fn push_fields(fields: &mut Vec<u32>, mut bits: u64, separators: u64, before: usize) {
+    while bits != 0 {
+        let earlier = separators & (bits.wrapping_sub(1) & !bits);
+        fields.push(before as u32 + earlier.count_ones());
+        bits &= bits - 1;
+    }
+}
+
 fn spans_between(ends: &[u32], from: usize) -> Vec<Span> {
     let mut spans = Vec::with_capacity(ends.len());
     let first = ends.first().map(|&end| Span::new(from, end as usize, 0));
@@ -304,18 +339,6 @@ fn cut_returns(spans: &mut [Span], block: &[u8], fields: usize) {
         if has_return(block, start, end) {
             *span = Span::new(start as usize, end as usize - 1, 0);
         }
-    }
-}
-
-fn take_quotes_off(spans: &mut [Span], block: &[u8], quote: u8, doubled: bool) {
-    for span in spans {
-        let (start, end) = span.range();
-        if start == end || block[start as usize] != quote {
-            continue;
-        }
-        let (start, end) = (start as usize + 1, end as usize - 1);
-        let escaped = doubled && memchr::memchr(quote, &block[start..end]).is_some();
-        *span = Span::new(start, end, QUOTED | if escaped { ESCAPED } else { 0 });
     }
 }
 
@@ -438,7 +461,7 @@ mod tests {
         index
             .fill_by(text.as_bytes(), 0, |bytes| marks.lane(bytes))
             .unwrap();
-        let plain = index.rows(text.as_bytes(), 0, b'"', 3).unwrap();
+        let plain = index.rows(text.as_bytes(), 0, 3).unwrap();
         let found = fast(text.as_bytes(), 0, 3).unwrap();
         assert_eq!(format!("{plain:?}"), format!("{found:?}"));
         assert_eq!(found.total, 40);

@@ -11,12 +11,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter};
 use parquet::errors::ParquetError;
 
 use crate::dictionary_policy;
 use crate::error::TabularError;
-use crate::parquet_file::{FilePlan, columnar, encode_column};
+use crate::parquet_file::{ColumnChunk, ColumnEncoder, FilePlan, columnar};
 use crate::parquet_writer::ParquetOptions;
 use crate::row_groups::RowGroup;
 
@@ -26,19 +25,19 @@ const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;
 const MIN_PARALLEL_VALUES: usize = 65_536;
 
 /// The encoded leaves of a row group's column, or why there are none.
-type Encoded = Result<Vec<ArrowColumnChunk>, TabularError>;
+type Encoded = Result<Vec<ColumnChunk>, TabularError>;
 
 /// A row group ready for a file, and what was handed in with it.
 pub(crate) struct EncodedGroup<P> {
     pub(crate) rows: usize,
     /// Leaves in the order of the file's schema.
-    pub(crate) chunks: Vec<ArrowColumnChunk>,
+    pub(crate) chunks: Vec<ColumnChunk>,
     pub(crate) payload: P,
 }
 
 /// A row group whose columns come back in any order.
 struct Pending<P> {
-    columns: Vec<Option<Vec<ArrowColumnChunk>>>,
+    columns: Vec<Option<Vec<ColumnChunk>>>,
     missing: usize,
     rows: usize,
     bytes: usize,
@@ -48,8 +47,8 @@ struct Pending<P> {
 /// Encodes row groups of one schema.
 ///
 /// Memory: at most `threads + 1` row groups, of together at most 64 MiB of arrays (one may exceed
-/// that alone), and their encoded pages. Whether columns get dictionaries is decided once, from the
-/// first row group.
+/// that alone), and their encoded pages. Whether columns get dictionaries, and which are compressed, is
+/// decided once, from the first row group.
 pub(crate) struct RowGroupEncoder<P> {
     options: ParquetOptions,
     schema: SchemaRef,
@@ -112,17 +111,17 @@ impl<P> RowGroupEncoder<P> {
         while !self.has_room(group.bytes) {
             self.receive(&mut ready)?;
         }
-        let writers = plan.column_writers().map_err(|e| self.error("encode", e))?;
-        let pool = self.pool(group.rows * writers.len())?;
+        let encoders = plan.encoders().map_err(|e| self.error("encode", e))?;
+        let pool = self.pool(group.rows * encoders.len())?;
         self.pending.push_back(Pending {
-            columns: writers.iter().map(|_| None).collect(),
-            missing: writers.len(),
+            columns: encoders.iter().map(|_| None).collect(),
+            missing: encoders.len(),
             rows: group.rows,
             bytes: group.bytes,
             payload,
         });
-        for (index, (blocks, writers)) in group.columns.into_iter().zip(writers).enumerate() {
-            self.dispatch(pool.as_deref(), index, blocks, writers);
+        for (index, (blocks, encoder)) in group.columns.into_iter().zip(encoders).enumerate() {
+            self.dispatch(pool.as_deref(), index, blocks, encoder);
         }
         self.begun += 1;
         while let Ok(message) = self.receiver.try_recv() {
@@ -153,7 +152,8 @@ impl<P> RowGroupEncoder<P> {
                 .map(|blocks| dictionary_policy::pays(blocks))
                 .collect(),
         };
-        let plan = FilePlan::new(&self.schema, self.options.compression, &hints);
+        let plan = FilePlan::new(&self.schema, self.options.compression, &hints)
+            .and_then(|plan| plan.with_codecs_for(first));
         let plan = Arc::new(plan.map_err(|e| self.error("begin", e))?);
         self.plan = Some(Arc::clone(&plan));
         Ok(plan)
@@ -190,14 +190,14 @@ impl<P> RowGroupEncoder<P> {
         pool: Option<&rayon::ThreadPool>,
         index: usize,
         blocks: Vec<ArrayRef>,
-        writers: Vec<ArrowColumnWriter>,
+        encoder: ColumnEncoder,
     ) {
         let (schema, sender, group) = (Arc::clone(&self.schema), self.sender.clone(), self.begun);
         let name = self.options.name.clone();
         let task = move || {
             // A panic in a spawned task would end the process; it becomes an error instead.
             let encoded = catch_unwind(AssertUnwindSafe(|| {
-                encode_column(schema.field(index), &blocks, writers)
+                encoder.encode(schema.field(index), &blocks)
             }));
             let encoded = encoded
                 .map_err(|_| {

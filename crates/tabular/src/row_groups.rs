@@ -1,8 +1,9 @@
 //! Cuts a stream of record batches of any size into row groups of one size, or of fewer long rows.
 //!
 //! Inside a row group, columns are handed on in blocks of [`BLOCK_ROWS`] rows whatever the batches
-//! were, because the Parquet encoder decides about pages at the ends of what it is given: the same
-//! rows must meet the same ends, or the same table would make other bytes.
+//! were, because parquet-rs decides about pages at the ends of what it is given: the same rows must
+//! meet the same ends, or the same table would make other bytes. Our own encoder does not, so what it
+//! takes is not put together.
 //!
 //! Long or wide rows close blocks and row groups before they have all their rows, so that memory
 //! has a bound. Each row counts by its own values, hence again whatever the batches were.
@@ -10,11 +11,15 @@
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, SchemaRef};
 
+use crate::column_chunk::is_flat;
 use crate::value_bytes::value_bytes;
 
 /// Rows that the encoder is given at a time, and rows of a page: 128 KiB of 64-bit values, small
 /// enough to stay in a core's cache while they are encoded and compressed.
 pub(crate) const BLOCK_ROWS: usize = 16_384;
+
+/// Slices of a block above which they are put together after all: each takes memory of its own.
+const MAX_SLICES: usize = 64;
 
 /// Blocks that a row group of long rows has.
 const BLOCKS_BY_BYTES: usize = 8;
@@ -22,7 +27,8 @@ const BLOCKS_BY_BYTES: usize = 8;
 /// The rows of one row group, a list of blocks for each column.
 #[derive(Debug)]
 pub(crate) struct RowGroup {
-    /// Columns in schema order, each the same blocks of rows.
+    /// Columns in schema order, each its blocks of rows; of those that our own encoder takes (see
+    /// `column_chunk.rs`), a block may be several arrays.
     pub(crate) columns: Vec<Vec<ArrayRef>>,
     pub(crate) rows: usize,
     /// Bytes of its values in memory.
@@ -34,6 +40,8 @@ pub(crate) struct RowGroup {
 #[derive(Debug)]
 pub(crate) struct RowGroups {
     schema: SchemaRef,
+    /// Columns whose arrays may be of any length.
+    flat: Vec<bool>,
     rows_per_group: usize,
     bytes_per_group: usize,
     /// Row groups end at every so many rows of the whole stream, whatever else ends them.
@@ -56,7 +64,9 @@ impl RowGroups {
         bytes_per_group: usize,
     ) -> RowGroups {
         let group = RowGroups::empty_group(schema.fields().len());
+        let flat = schema.fields().iter().map(|f| is_flat(f.data_type()));
         RowGroups {
+            flat: flat.collect(),
             schema,
             rows_per_group: rows_per_group.max(1),
             bytes_per_group,
@@ -73,6 +83,12 @@ impl RowGroups {
     pub(crate) fn ending_every(mut self, rows: usize) -> RowGroups {
         self.stretch = rows.max(1);
         self.stretch_left = self.stretch;
+        self
+    }
+
+    /// Columns from this one on come in the same blocks all.
+    pub(crate) fn in_blocks_from(mut self, column: usize) -> RowGroups {
+        self.flat[column..].fill(false);
         self
     }
 
@@ -161,15 +177,17 @@ impl RowGroups {
 
     fn close_block(&mut self) -> Result<(), ArrowError> {
         for (index, blocks) in self.group.columns.iter_mut().enumerate() {
-            let block = match self.pieces.as_slice() {
-                [whole] => ArrayRef::clone(&whole[index]),
+            match self.pieces.as_slice() {
+                [whole] => blocks.push(ArrayRef::clone(&whole[index])),
+                several if self.flat[index] && several.len() <= MAX_SLICES => {
+                    blocks.extend(several.iter().map(|p| ArrayRef::clone(&p[index])));
+                }
                 several => {
                     let arrays: Vec<&dyn Array> =
                         several.iter().map(|p| p[index].as_ref()).collect();
-                    arrow_select::concat::concat(&arrays)?
+                    blocks.push(arrow_select::concat::concat(&arrays)?);
                 }
-            };
-            blocks.push(block);
+            }
         }
         self.group.rows += self.piece_rows;
         self.group.bytes += self.piece_bytes;

@@ -98,8 +98,8 @@ impl<'a, 'b> ShardFiles<'a, 'b> {
     pub(crate) fn begin(&self) -> Result<BegunShard, TabularError> {
         let (prefix, index) = (&self.job.name_prefix, self.totals.shards);
         let sidecar_path = self.job.folder.join(format!("{prefix}{index:05}.arrow"));
-        let file = DurableFile::create(&self.path())?;
-        let sidecar_file = DurableFile::create(&sidecar_path)?;
+        let file = DurableFile::create(&self.path())?.hashed();
+        let sidecar_file = DurableFile::create(&sidecar_path)?.hashed();
         let target = BufWriter::new(sidecar_file.writer());
         Ok(BegunShard {
             file,
@@ -129,13 +129,13 @@ impl<'a, 'b> ShardFiles<'a, 'b> {
             index,
             name,
             path,
-            sidecar_path: sidecar.path,
+            sidecar_path: sidecar.path.clone(),
             rows: shard.rows,
             first_ordinal: shard.first_ordinal,
             bytes: stored.bytes,
-            sha256: stored.sha256,
+            sha256: stored.digest()?,
             sidecar_bytes: sidecar.bytes,
-            sidecar_sha256: sidecar.sha256,
+            sidecar_sha256: sidecar.digest()?,
             longest_record: longest_record.unwrap_or(stored.bytes),
         })
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use arrow_array::ArrayRef;
 use arrow_schema::Field;
 
-use crate::arrow_columns::{Cells, Rule, array};
+use crate::arrow_columns::{Cells, Filled, Rule, array};
 use crate::bad_rows::BadReason;
 use crate::blocks::Block;
 use crate::csv_text;
@@ -271,7 +271,7 @@ fn arrays(
 ) -> Result<Vec<ArrayRef>, TabularError> {
     let mut arrays = Vec::with_capacity(rules.len());
     for rule in rules {
-        let (array, refused) = array(rule, cells)?;
+        let Filled { array, refused, .. } = array(rule, cells)?;
         for (row, record) in refused {
             bad.entry(row).or_insert(record);
         }

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -138,8 +139,7 @@ impl SidecarReader {
             ));
         }
         io::Seek::rewind(&mut file).map_err(TabularError::io("read", path))?;
-        let file =
-            FileReader::try_new_buffered(file, None).map_err(|e| arrow_error(path, "read", e))?;
+        let file = guarded(path, || FileReader::try_new_buffered(file, None))?;
         let reader = SidecarReader {
             file,
             path: path.to_path_buf(),
@@ -176,9 +176,21 @@ impl Iterator for SidecarReader {
     type Item = Result<RecordBatch, TabularError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.file.next()?;
-        Some(batch.map_err(|e| arrow_error(&self.path, "read", e)))
+        let Self { file, path } = self;
+        guarded(path, || file.next().transpose()).transpose()
     }
+}
+
+/// Runs a piece of the library, which does not check all that a file says before it takes a slice by
+/// it: what panics there is an error of the file.
+fn guarded<T>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, ArrowError>,
+) -> Result<T, TabularError> {
+    let problem = "its metadata and its data contradict each other";
+    catch_unwind(AssertUnwindSafe(work))
+        .map_err(|_| corrupt(path, problem.into()))?
+        .map_err(|error| arrow_error(path, "read", error))
 }
 
 fn sha256_of(file: &mut File) -> io::Result<String> {
@@ -295,6 +307,23 @@ mod tests {
             let (_folder, path) = stored(content);
             assert!(SidecarReader::open(&path, &hex::encode(Sha256::digest(content))).is_err());
         }
+    }
+
+    #[test]
+    fn lengths_that_lie_are_an_error_of_the_file() {
+        let (written, mut caught) = (bytes(), 0);
+        // Each number of eight bytes in turn says far too much: offsets and lengths are among them.
+        for at in (8..written.len() - 8).step_by(8) {
+            let mut bytes = written.clone();
+            bytes[at + 7] = 0x40;
+            let (_folder, path) = stored(&bytes);
+            let sha256 = hex::encode(Sha256::digest(&bytes));
+            let read = SidecarReader::open(&path, &sha256)
+                .and_then(|reader| reader.collect::<Result<Vec<RecordBatch>, TabularError>>());
+            let error = read.err().map(|e| e.to_string()).unwrap_or_default();
+            caught += usize::from(error.contains("contradict each other"));
+        }
+        assert!(caught > 0);
     }
 
     #[test]

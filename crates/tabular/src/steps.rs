@@ -86,7 +86,7 @@ impl Records {
         };
         let columns = schema.columns.iter().enumerate();
         columns
-            .map(|(i, column)| Ok(array(&Rule::new(i, column.clone(), &[]), cells)?.0))
+            .map(|(i, column)| Ok(array(&Rule::new(i, column.clone(), &[]), cells)?.array))
             .collect()
     }
 }

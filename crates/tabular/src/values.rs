@@ -276,6 +276,12 @@ pub(crate) fn float(text: &[u8]) -> Option<f64> {
     decimal.value(text)
 }
 
+/// A number that a double keeps as the text says it: what [`kinds`] calls a float.
+pub(crate) fn kept_float(text: &[u8]) -> Option<f64> {
+    let kept = kinds(text, ANY) & FLOAT != 0;
+    float(text).filter(|_| kept)
+}
+
 /// Any text that is a finite number, for comparing: also `007`, `+1` and integers of any length, to
 /// the nearest double.
 pub(crate) fn number(text: &[u8]) -> Option<f64> {
@@ -384,6 +390,8 @@ mod tests {
             ("2024-01-01 00:00:00.123456", "timestamp"),
             ("2024-01-01 00:00:00.1234567", "string"),
             ("2024-01-01 00:00.5", "string"),
+            ("2024-01-01 00:00.500", "string"),
+            ("2024-01-01 00:00.5+01:00", "string"),
             ("2024-01-01 24:00", "string"),
             ("2024-01-01 00:00:60", "string"),
             ("2024-01-01 00:00:00.", "string"),

@@ -411,11 +411,10 @@ impl Bar {
         }
         for part in &done.files {
             self.note(format!(
-                "{}: {} rows, {} bytes, SHA-256 {}",
+                "{}: {} rows, {} bytes",
                 part.path.display(),
                 grouped(part.rows),
-                grouped(part.bytes),
-                part.sha256
+                grouped(part.bytes)
             ));
         }
         self.note(format!(

@@ -8,19 +8,19 @@ use gristmill_plan::spec::{
     ParquetCompression as PlanCodec, ShardFormat, Split as PlanSplit,
 };
 use gristmill_tabular::{
-    ConvertJob, Format, Label, LabelRule, OnMissing, ParquetCompression, Split, Target as Files,
-    convert,
+    ConvertJob, Format, Label, LabelRule, OnMissing, OutputFile, ParquetCompression, Split,
+    Target as Files, convert,
 };
 
 use crate::disk;
-use crate::entry::Entry;
+use crate::entry::{Entry, PartRecord};
 use crate::error::RunError;
 use crate::event::Stage;
 use crate::folder::make_folder;
 use crate::inventory::blocking;
 use crate::pipeline::Ready;
 use crate::session::Session;
-use crate::stages::assemble::{part_record, parts_folder};
+use crate::stages::assemble::parts_folder;
 use crate::stages::cut::interrupted_or;
 use crate::target::Target;
 use crate::words::counted;
@@ -89,13 +89,25 @@ pub(crate) async fn run(
         counted(done.rows, "row"),
         counted(done.files.len() as u64, "file")
     );
-    let parts = done.files.into_iter().map(part_record).collect();
+    let parts: Option<Vec<PartRecord>> = done.files.into_iter().map(part_record).collect();
+    let unhashed = || RunError::bug("a part was not hashed");
+    let parts = parts.ok_or_else(unhashed)?;
     session.record(&Entry::Assembled {
         fingerprint: print,
         parts,
         rows: done.rows,
     })?;
     Ok(clock.finish(summary))
+}
+
+/// None for a file that was not hashed.
+fn part_record(file: OutputFile) -> Option<PartRecord> {
+    Some(PartRecord {
+        name: file.name,
+        rows: file.rows,
+        bytes: file.bytes,
+        sha256: file.sha256?,
+    })
 }
 
 fn job(session: &Session, ready: &Ready, target: &Target) -> Result<ConvertJob, RunError> {
@@ -109,6 +121,7 @@ fn job(session: &Session, ready: &Ready, target: &Target) -> Result<ConvertJob, 
     let keep_all =
         plan.prepare.select.is_none() && plan.prepare.drop.is_empty() && plan.prepare.id.is_empty();
     let mut job = ConvertJob::new(ready.inputs.clone(), format, output);
+    job.digests = true;
     job.options = ready.options.clone();
     job.overwrite = true;
     job.output_header = plan.shards.header;

@@ -1,0 +1,91 @@
+//! Bytes in other encodings, decoded piece by piece.
+
+use std::io::Read;
+
+use encoding_rs::Encoding;
+
+use crate::encoding::{TextEncoding, decoded};
+
+use super::{Drip, choices};
+
+/// A label of each encoding of the Encoding Standard but the replacement, which is no decoder.
+const LABELS: [&str; 39] = [
+    "utf-8",
+    "ibm866",
+    "iso-8859-2",
+    "iso-8859-3",
+    "iso-8859-4",
+    "iso-8859-5",
+    "iso-8859-6",
+    "iso-8859-7",
+    "iso-8859-8",
+    "iso-8859-8-i",
+    "iso-8859-10",
+    "iso-8859-13",
+    "iso-8859-14",
+    "iso-8859-15",
+    "iso-8859-16",
+    "koi8-r",
+    "koi8-u",
+    "macintosh",
+    "windows-874",
+    "windows-1250",
+    "windows-1251",
+    "windows-1252",
+    "windows-1253",
+    "windows-1254",
+    "windows-1255",
+    "windows-1256",
+    "windows-1257",
+    "windows-1258",
+    "x-mac-cyrillic",
+    "gbk",
+    "gb18030",
+    "big5",
+    "euc-jp",
+    "iso-2022-jp",
+    "shift_jis",
+    "euc-kr",
+    "utf-16be",
+    "utf-16le",
+    "x-user-defined",
+];
+
+/// What is read in steps of any length is what encoding_rs makes of the whole, with a byte that no
+/// UTF-8 has where that has a replacement character for bytes that do not decode. Without a name, UTF-16
+/// tells of itself and all else passes as it is. The first byte chooses the encoding, the second the
+/// step.
+pub fn encodings(data: &[u8]) {
+    let ([which, step], bytes) = choices(data);
+    let label = LABELS.get(which % (LABELS.len() + 1));
+    let named: Option<TextEncoding> = label.map(|label| label.parse().unwrap());
+    let mut text = Vec::new();
+    let source = Box::new(Drip::new(bytes, step + 1));
+    decoded(named, source)
+        .unwrap()
+        .read_to_end(&mut text)
+        .unwrap();
+    let Some(encoding) = encoding(label, bytes) else {
+        assert_eq!(text, bytes);
+        return;
+    };
+    let (whole, damaged) = encoding.decode_with_bom_removal(bytes);
+    assert_eq!(text.contains(&0xff), damaged);
+    if damaged {
+        let shown = text.split(|b| *b == 0xff).collect::<Vec<_>>();
+        assert_eq!(shown.join("\u{fffd}".as_bytes()), whole.as_bytes());
+    } else {
+        assert_eq!(text, whole.as_bytes());
+    }
+}
+
+/// How the bytes are to be decoded; none if they are taken as they are.
+fn encoding(label: Option<&&str>, bytes: &[u8]) -> Option<&'static Encoding> {
+    match label {
+        Some(&"utf-8") => None,
+        Some(label) => Encoding::for_label(label.as_bytes()),
+        None if bytes.starts_with(b"\xff\xfe") => Some(encoding_rs::UTF_16LE),
+        None if bytes.starts_with(b"\xfe\xff") => Some(encoding_rs::UTF_16BE),
+        None => None,
+    }
+}
