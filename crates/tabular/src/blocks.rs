@@ -57,7 +57,7 @@ impl Block {
     }
 
     /// A block of this text, on its own.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "benches"))]
     pub(crate) fn of_text(text: Vec<u8>) -> Self {
         let empty =
             arrow_array::RecordBatch::new_empty(std::sync::Arc::new(arrow_schema::Schema::empty()));

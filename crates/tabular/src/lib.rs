@@ -39,6 +39,9 @@ pub mod schema;
 pub mod shard;
 pub mod sidecar;
 pub mod split;
+#[cfg(feature = "benches")]
+#[doc(hidden)]
+pub mod steps;
 
 mod arrangement;
 mod arrow_columns;

@@ -170,12 +170,15 @@ pub(crate) fn repository() -> PathBuf {
 /// A judge: a Python script of `judges/`, by the interpreter that has its packages
 /// (`scripts/test` sets it up).
 pub(crate) fn judge(script: &str, args: &[&str]) -> Done {
+    finish(python(&format!("judges/{script}")).args(args))
+}
+
+/// A Python script of the repository, by the judges' interpreter.
+pub(crate) fn python(script: &str) -> Command {
     let python = std::env::var("GRISTMILL_PYTHON").expect(
         "GRISTMILL_PYTHON is not set: run the tests by ./scripts/test, which installs the judges",
     );
-    finish(
-        Command::new(python)
-            .arg(repository().join("judges").join(script))
-            .args(args),
-    )
+    let mut command = Command::new(python);
+    command.arg(repository().join(script));
+    command
 }
