@@ -11,6 +11,7 @@ use crate::error::TabularError;
 use crate::format::Layout;
 use crate::json_text::{self, CellAs, JsonObject};
 use crate::label::check_labelled;
+use crate::passthrough::pass_through;
 use crate::progress::Progress;
 use crate::records::{Rows, Span};
 use crate::refusals::Refusals;
@@ -18,8 +19,25 @@ use crate::rows::Pass;
 use crate::scan::{ScanOptions, Typing, hold_to, scan, text_schema};
 use crate::schema::{ColumnType, Schema};
 
-/// Copies the text block by block; it is parsed only to find bad rows and to count.
+/// Copies the text; it is parsed only to find bad rows, and not even that where it has none at a
+/// glance.
 pub(crate) fn verbatim(
+    job: &ConvertJob,
+    outputs: Outputs,
+    refusals: &mut Refusals,
+    progress: &dyn Progress,
+) -> Result<Written, TabularError> {
+    match pass_through(job, &outputs, progress)? {
+        Some(written) => {
+            refusals.total += written.rows;
+            Ok(written)
+        }
+        None => without_bad_rows(job, outputs, refusals, progress),
+    }
+}
+
+/// Copies the text block by block, bad rows taken out.
+fn without_bad_rows(
     job: &ConvertJob,
     outputs: Outputs,
     refusals: &mut Refusals,

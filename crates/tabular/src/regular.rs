@@ -9,6 +9,7 @@
 
 use std::cell::RefCell;
 
+use crate::quotes::{Carry, outside_quotes};
 use crate::records::{ESCAPED, QUOTED, Record, Rows, Span};
 use crate::structure::{LANE, Lane, Marks};
 
@@ -45,18 +46,6 @@ struct Index {
     returns: bool,
 }
 
-/// What a lane leaves to the next; masks have one bit, the first.
-struct Carry {
-    /// All ones inside quotes.
-    inside: u64,
-    /// The last byte was a separator outside quotes, or nothing is before.
-    separator: u64,
-    closing: u64,
-    /// The last byte was a carriage return, outside quotes or anywhere.
-    bare_return: u64,
-    any_return: u64,
-}
-
 impl Index {
     /// None for what is not regular.
     fn fill(&mut self, block: &[u8], from: usize, marks: Marks) -> Option<()> {
@@ -86,13 +75,7 @@ impl Index {
         lane_of: impl Fn(&[u8; LANE]) -> Lane,
     ) -> Option<()> {
         self.clear();
-        let mut carry = Carry {
-            inside: 0,
-            separator: 1,
-            closing: 0,
-            bare_return: 0,
-            any_return: 0,
-        };
+        let mut carry = Carry::START;
         let (lanes, tail) = block[from..].as_chunks::<LANE>();
         for (i, bytes) in lanes.iter().enumerate() {
             self.take(lane_of(bytes), from + i * LANE, &mut carry)?;
@@ -105,7 +88,7 @@ impl Index {
             let base = block.len() - tail.len();
             self.take_special(lane, base, &mut carry, tail.len())?;
         }
-        let unfinished = carry.inside != 0 || carry.bare_return != 0;
+        let unfinished = carry.is_unfinished();
         if block.last() != Some(&b'\n') && !unfinished {
             self.push_end(block.len());
             self.records += 1;
@@ -124,13 +107,11 @@ impl Index {
 
     #[inline(always)]
     fn take(&mut self, lane: Lane, base: usize, carry: &mut Carry) -> Option<()> {
-        let special = lane.quotes | lane.returns | carry.inside;
-        if special | carry.closing | carry.bare_return != 0 {
+        if carry.concerns(lane) {
             return self.take_special(lane, base, carry, LANE);
         }
         let separators = lane.delimiters | lane.line_feeds;
-        carry.separator = separators >> (LANE - 1);
-        carry.any_return = 0;
+        carry.pass(separators);
         self.records += lane.line_feeds.count_ones() as usize;
         self.push_all(separators, base);
         Some(())
@@ -145,50 +126,14 @@ impl Index {
         carry: &mut Carry,
         bytes: usize,
     ) -> Option<()> {
-        let inside = odd_before_and_at(lane.quotes) ^ carry.inside;
-        let ends = lane.delimiters | lane.line_feeds | lane.returns;
-        let (opening, closing) = (lane.quotes & inside, lane.quotes & !inside);
-        let bare_returns = lane.returns & !inside;
-        let after_separator = ((ends & !inside) << 1) | carry.separator;
-        let after_closing = (closing << 1) | carry.closing;
-        let after_return = (bare_returns << 1) | carry.bare_return;
-        let here = u64::MAX >> (LANE - bytes);
-        let wrong = (opening & !(after_separator | after_closing))
-            | (after_closing & !(ends | lane.quotes) & here)
-            | (after_return & !lane.line_feeds & here);
-        if wrong != 0 {
-            return None;
-        }
-        let second_half = lane.line_feeds & ((lane.returns << 1) | carry.any_return);
-        let inner = (lane.line_feeds | lane.returns) & !second_half & inside;
-        push_places(&mut self.inner_lines, inner, base);
-        self.returns |= bare_returns != 0;
-        let line_feeds = lane.line_feeds & !inside;
-        let separators = (lane.delimiters & !inside) | line_feeds;
-        let count = self.count;
-        push_fields(
-            &mut self.quoted,
-            opening & !after_closing,
-            separators,
-            count,
-        );
-        push_fields(
-            &mut self.doubled,
-            opening & after_closing,
-            separators,
-            count,
-        );
-        self.records += line_feeds.count_ones() as usize;
+        let found = outside_quotes(lane, carry, bytes)?;
+        push_places(&mut self.inner_lines, found.inner_lines, base);
+        self.returns |= found.returns;
+        let (separators, count) = (found.delimiters | found.line_feeds, self.count);
+        push_fields(&mut self.quoted, found.opening, separators, count);
+        push_fields(&mut self.doubled, found.doubled, separators, count);
+        self.records += found.line_feeds.count_ones() as usize;
         self.push_all(separators, base);
-        let last = bytes - 1;
-        *carry = Carry {
-            // The last byte's state, in all bits.
-            inside: 0u64.wrapping_sub((inside >> last) & 1),
-            separator: ((ends & !inside) >> last) & 1,
-            closing: (closing >> last) & 1,
-            bare_return: (bare_returns >> last) & 1,
-            any_return: (lane.returns >> last) & 1,
-        };
         Some(())
     }
 
@@ -309,15 +254,6 @@ const PLACES: [[u8; 8]; 256] = {
     }
     table
 };
-
-/// Bit `i` is set if of the bits up to `i`, it counted, an odd number is set.
-#[inline]
-fn odd_before_and_at(mut bits: u64) -> u64 {
-    for shift in [1, 2, 4, 8, 16, 32] {
-        bits ^= bits << shift;
-    }
-    bits
-}
 
 #[inline(always)]
 fn push_places(places: &mut Vec<u32>, mut bits: u64, base: usize) {

@@ -6,6 +6,7 @@
 //! between two chunks cannot be seen here: rows and bytes are recorded elsewhere.
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use crc_fast::CrcAlgorithm;
 
@@ -52,10 +53,86 @@ pub(crate) struct Chunk {
     pub(crate) plain_bytes: u64,
 }
 
+/// Data chunks as they are stored, to be expanded apart from reading them. Kept from batch to batch.
+#[derive(Default)]
+pub(crate) struct StoredChunks {
+    bytes: Vec<u8>,
+    chunks: Vec<StoredChunk>,
+}
+
+struct StoredChunk {
+    kind: ChunkKind,
+    /// Where the chunk starts in the stream.
+    start: u64,
+    checksum: u32,
+    /// Its data in the batch.
+    data: Range<usize>,
+}
+
+impl StoredChunks {
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.chunks.clear();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// Puts the plain bytes of all chunks, each checked, at the beginning of `plain`; how many there
+    /// are. What is behind them is left from before.
+    pub(crate) fn expand(
+        &self,
+        decoder: &mut snap::raw::Decoder,
+        plain: &mut Vec<u8>,
+    ) -> io::Result<usize> {
+        let mut at = 0;
+        for chunk in &self.chunks {
+            at += self.expand_one(chunk, decoder, plain, at)?;
+        }
+        Ok(at)
+    }
+
+    fn expand_one(
+        &self,
+        chunk: &StoredChunk,
+        decoder: &mut snap::raw::Decoder,
+        plain: &mut Vec<u8>,
+        at: usize,
+    ) -> io::Result<usize> {
+        let (start, data) = (chunk.start, &self.bytes[chunk.data.clone()]);
+        let bad =
+            |error: snap::Error| invalid(start, &format!("its data is no Snappy block: {error}"));
+        let length = match chunk.kind {
+            ChunkKind::Uncompressed => data.len(),
+            _ => snap::raw::decompress_len(data).map_err(bad)?,
+        };
+        check_plain_length(length, start)?;
+        if plain.len() < at + length {
+            plain.resize(at + length, 0);
+        }
+        let plain = &mut plain[at..at + length];
+        match chunk.kind {
+            ChunkKind::Uncompressed => plain.copy_from_slice(data),
+            _ => {
+                decoder.decompress(data, plain).map_err(bad)?;
+            }
+        }
+        let (expected, found) = (chunk.checksum, masked_crc32c(plain));
+        if expected == found {
+            return Ok(length);
+        }
+        Err(invalid(
+            start,
+            &format!("the checksum of its data is {found:#010x}, the chunk says {expected:#010x}"),
+        ))
+    }
+}
+
 /// Reads chunk by chunk, checking each. Memory: one chunk (142 KiB) beside the caller's buffer.
 pub(crate) struct ChunkReader<R> {
     source: Counted<R>,
-    body: Vec<u8>,
+    one: StoredChunks,
     decoder: snap::raw::Decoder,
 }
 
@@ -63,7 +140,7 @@ impl<R: Read> ChunkReader<R> {
     pub(crate) fn new(source: R) -> ChunkReader<R> {
         ChunkReader {
             source: Counted::new(source),
-            body: Vec::new(),
+            one: StoredChunks::default(),
             decoder: snap::raw::Decoder::new(),
         }
     }
@@ -156,6 +233,40 @@ impl<R: Read> ChunkReader<R> {
         start: u64,
         plain: &mut Vec<u8>,
     ) -> io::Result<()> {
+        let mut one = std::mem::take(&mut self.one);
+        one.clear();
+        let expanded = self
+            .store(kind, length, start, &mut one)
+            .and_then(|()| one.expand(&mut self.decoder, plain));
+        self.one = one;
+        expanded.map(|_| ())
+    }
+
+    /// Appends the next data chunk, unexpanded; false at the end of the source.
+    pub(crate) fn next_stored(&mut self, batch: &mut StoredChunks) -> io::Result<bool> {
+        loop {
+            let start = self.source.offset;
+            let Some((kind, length)) = self.header()? else {
+                return Ok(false);
+            };
+            match kind {
+                ChunkKind::Skipped => self.skip(length as u64, start)?,
+                ChunkKind::StreamIdentifier => self.identifier(length, start)?,
+                ChunkKind::Compressed | ChunkKind::Uncompressed => {
+                    self.store(kind, length, start, batch)?;
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    fn store(
+        &mut self,
+        kind: ChunkKind,
+        length: usize,
+        start: u64,
+        batch: &mut StoredChunks,
+    ) -> io::Result<()> {
         // Lengths are checked before anything of that size is read or allocated.
         if !(4..=4 + MAX_COMPRESSED_BYTES).contains(&length) {
             return Err(invalid(
@@ -170,34 +281,16 @@ impl<R: Read> ChunkReader<R> {
         self.fill_all(&mut checksum, start)?;
         if kind == ChunkKind::Uncompressed {
             check_plain_length(length - 4, start)?;
-            plain.resize(length - 4, 0);
-            self.fill_all(plain, start)?;
-        } else {
-            self.expand(length - 4, start, plain)?;
         }
-        let (expected, found) = (u32::from_le_bytes(checksum), masked_crc32c(plain));
-        if expected == found {
-            return Ok(());
-        }
-        Err(invalid(
+        let at = batch.bytes.len();
+        batch.bytes.resize(at + length - 4, 0);
+        self.fill_all(&mut batch.bytes[at..], start)?;
+        batch.chunks.push(StoredChunk {
+            kind,
             start,
-            &format!("the checksum of its data is {found:#010x}, the chunk says {expected:#010x}"),
-        ))
-    }
-
-    fn expand(&mut self, length: usize, start: u64, plain: &mut Vec<u8>) -> io::Result<()> {
-        let mut body = std::mem::take(&mut self.body);
-        body.resize(length, 0);
-        let filled = self.fill_all(&mut body, start);
-        self.body = body;
-        filled?;
-        let bad =
-            |error: snap::Error| invalid(start, &format!("its data is no Snappy block: {error}"));
-        let plain_length = snap::raw::decompress_len(&self.body).map_err(bad)?;
-        check_plain_length(plain_length, start)?;
-        plain.resize(plain_length, 0);
-        let written = self.decoder.decompress(&self.body, plain).map_err(bad)?;
-        plain.truncate(written);
+            checksum: u32::from_le_bytes(checksum),
+            data: at..at + length - 4,
+        });
         Ok(())
     }
 
@@ -254,26 +347,39 @@ impl BlockFormat for FramedBlocks {
     const EMPTY: &'static [u8] = &[];
 
     fn pack(encoder: &mut snap::raw::Encoder, block: &[u8], chunk: &mut Vec<u8>) -> io::Result<()> {
-        chunk.resize(
-            CHUNK_PREFIX_BYTES + snap::raw::max_compress_len(block.len()),
-            0,
-        );
-        let packed = encoder.compress(block, &mut chunk[CHUNK_PREFIX_BYTES..])?;
-        let worth_it = packed < block.len() - block.len() / 8;
-        let (kind, size) = if worth_it {
-            (0x00, packed)
-        } else {
-            (0x01, block.len())
-        };
-        if !worth_it {
-            chunk[CHUNK_PREFIX_BYTES..][..size].copy_from_slice(block);
+        if chunk.len() < MAX_CHUNK_BYTES {
+            chunk.resize(MAX_CHUNK_BYTES, 0);
         }
-        chunk.truncate(CHUNK_PREFIX_BYTES + size);
-        let [a, b, c, _] = ((4 + size) as u32).to_le_bytes();
-        chunk[..4].copy_from_slice(&[kind, a, b, c]);
-        chunk[4..8].copy_from_slice(&masked_crc32c(block).to_le_bytes());
+        let size = pack_chunk(encoder, block, chunk)?;
+        chunk.truncate(size);
         Ok(())
     }
+}
+
+/// Most bytes of a chunk that [`pack_chunk`] makes, and those it needs on the way.
+pub(crate) const MAX_CHUNK_BYTES: usize = CHUNK_PREFIX_BYTES + MAX_COMPRESSED_BYTES;
+
+/// Puts a block of 1 to [`MAX_BLOCK_BYTES`] as a chunk at the beginning of `chunk`, which has
+/// [`MAX_CHUNK_BYTES`] at least; the chunk's size.
+pub(crate) fn pack_chunk(
+    encoder: &mut snap::raw::Encoder,
+    block: &[u8],
+    chunk: &mut [u8],
+) -> io::Result<usize> {
+    let packed = encoder.compress(block, &mut chunk[CHUNK_PREFIX_BYTES..])?;
+    let worth_it = packed < block.len() - block.len() / 8;
+    let (kind, size) = if worth_it {
+        (0x00, packed)
+    } else {
+        (0x01, block.len())
+    };
+    if !worth_it {
+        chunk[CHUNK_PREFIX_BYTES..][..size].copy_from_slice(block);
+    }
+    let [a, b, c, _] = ((4 + size) as u32).to_le_bytes();
+    chunk[..4].copy_from_slice(&[kind, a, b, c]);
+    chunk[4..8].copy_from_slice(&masked_crc32c(block).to_le_bytes());
+    Ok(CHUNK_PREFIX_BYTES + size)
 }
 
 #[cfg(test)]

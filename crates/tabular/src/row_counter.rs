@@ -1,0 +1,347 @@
+//! Rows of text that comes in pieces cut anywhere, counted and held to their number of fields by masks
+//! alone; nothing is kept of them.
+
+use crate::dialect::Dialect;
+use crate::quotes::{Carry, Outside, outside_quotes};
+use crate::structure::{LANE, Lane, Marks};
+
+/// Bytes at the beginning of a piece that tell whether there are quotes in it.
+const LOOK: usize = 1024;
+
+/// Counts records. What it gives up on, the exact [parser](crate::parser) has to judge: it may be
+/// sound.
+pub(crate) struct RowCounter {
+    marks: Marks,
+    /// Fields of each record; 2 at least.
+    fields: u64,
+    max_record: u64,
+    carry: Carry,
+    /// Bytes taken.
+    taken: u64,
+    /// Where the record starts, and the delimiters in it so far.
+    record: u64,
+    delimiters: u64,
+    records: u64,
+    last_byte: u8,
+}
+
+impl RowCounter {
+    /// For text of records with so many fields, 2 at least: with one, an empty line may or may not be
+    /// a record. None for dialects whose structure masks do not show.
+    pub(crate) fn new(dialect: &Dialect, fields: usize, max_record: u64) -> Option<Self> {
+        let plain = dialect.escape.is_none() && dialect.comment.is_none();
+        (plain && fields >= 2).then(|| Self {
+            marks: dialect.marks(),
+            fields: fields as u64,
+            max_record,
+            carry: Carry::START,
+            taken: 0,
+            record: 0,
+            delimiters: 0,
+            records: 0,
+            last_byte: b'\n',
+        })
+    }
+
+    /// Records that have ended so far.
+    pub(crate) fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Takes the next piece; none if a record is not as it should be at a glance.
+    pub(crate) fn take(&mut self, piece: &[u8]) -> Option<()> {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("popcnt")
+        {
+            #[expect(unsafe_code, reason = "a call across target features")]
+            // SAFETY: the processor has just been found to have what the function is compiled for.
+            return unsafe { self.take_avx2(piece) };
+        }
+        let marks = self.marks;
+        self.take_by(piece, |bytes| marks.lane(bytes))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    fn take_avx2(&mut self, piece: &[u8]) -> Option<()> {
+        let marks = self.marks;
+        self.take_by(piece, |bytes| marks.lane_avx2(bytes))
+    }
+
+    #[inline(always)]
+    fn take_by(&mut self, piece: &[u8], lane_of: impl Fn(&[u8; LANE]) -> Lane) -> Option<()> {
+        let (lanes, tail) = piece.as_chunks::<LANE>();
+        let lanes = lanes.iter().enumerate();
+        // Where quotes are in about every other lane, to ask each costs more than to treat all alike.
+        if memchr::memchr(self.marks.quote, &piece[..piece.len().min(LOOK)]).is_some() {
+            for (i, bytes) in lanes {
+                let found = outside_quotes(lane_of(bytes), &mut self.carry, LANE)?;
+                self.take_separators(found, piece, i * LANE)?;
+            }
+        } else {
+            for (i, bytes) in lanes {
+                self.take_lane(lane_of(bytes), piece, i * LANE)?;
+            }
+        }
+        if !tail.is_empty() {
+            let mut bytes = [0; LANE];
+            bytes[..tail.len()].copy_from_slice(tail);
+            let lane = lane_of(&bytes).cut(tail.len());
+            let found = outside_quotes(lane, &mut self.carry, tail.len())?;
+            self.take_separators(found, piece, piece.len() - tail.len())?;
+        }
+        self.taken += piece.len() as u64;
+        self.last_byte = piece.last().copied().unwrap_or(self.last_byte);
+        Some(())
+    }
+
+    #[inline(always)]
+    fn take_lane(&mut self, lane: Lane, piece: &[u8], at: usize) -> Option<()> {
+        if self.carry.concerns(lane) {
+            let found = outside_quotes(lane, &mut self.carry, LANE)?;
+            return self.take_separators(found, piece, at);
+        }
+        self.carry.pass(lane.delimiters | lane.line_feeds);
+        let found = Outside {
+            delimiters: lane.delimiters,
+            line_feeds: lane.line_feeds,
+            opening: 0,
+            doubled: 0,
+            inner_lines: 0,
+            returns: false,
+        };
+        self.take_separators(found, piece, at)
+    }
+
+    #[inline(always)]
+    fn take_separators(&mut self, found: Outside, piece: &[u8], at: usize) -> Option<()> {
+        let (mut delimiters, mut line_feeds) = (found.delimiters, found.line_feeds);
+        while line_feeds != 0 {
+            let before = line_feeds.wrapping_sub(1) & !line_feeds;
+            self.delimiters += u64::from((delimiters & before).count_ones());
+            delimiters &= !before;
+            self.end_record(at + line_feeds.trailing_zeros() as usize, piece)?;
+            line_feeds &= line_feeds - 1;
+        }
+        self.delimiters += u64::from(delimiters.count_ones());
+        Some(())
+    }
+
+    /// The record ends before the line feed at `place` of the piece.
+    #[inline(always)]
+    fn end_record(&mut self, place: usize, piece: &[u8]) -> Option<()> {
+        let end = self.taken + place as u64;
+        if self.delimiters + 1 != self.fields {
+            if self.delimiters != 0 || !self.is_blank(end, place, piece) {
+                return None;
+            }
+        } else if end - self.record > self.max_record {
+            return None;
+        } else {
+            self.records += 1;
+        }
+        self.record = end + 1;
+        self.delimiters = 0;
+        Some(())
+    }
+
+    /// Whether nothing, or only a carriage return, stands on the line that ends at `end`.
+    #[cold]
+    fn is_blank(&self, end: u64, place: usize, piece: &[u8]) -> bool {
+        let before = place.checked_sub(1).map_or(self.last_byte, |i| piece[i]);
+        end == self.record || (end == self.record + 1 && before == b'\r')
+    }
+
+    /// Records of the whole text, which may end without a line end; none if it ends within quotes or
+    /// with a lone carriage return, or its last record is not as it should be.
+    pub(crate) fn finish(mut self) -> Option<u64> {
+        if self.carry.is_unfinished() {
+            return None;
+        }
+        if self.taken > self.record {
+            let whole = self.delimiters + 1 == self.fields;
+            let short = self.taken - self.record <= self.max_record;
+            self.records += u64::from(whole && short);
+            if !(whole && short) {
+                return None;
+            }
+        }
+        Some(self.records)
+    }
+}
+
+/// Whether text that comes in pieces is UTF-8: what a piece ends within waits for the next.
+#[derive(Debug, Default)]
+pub(crate) struct Utf8Stream {
+    begun: Vec<u8>,
+}
+
+impl Utf8Stream {
+    /// Takes the next piece; none if the text is not UTF-8.
+    pub(crate) fn take(&mut self, piece: &[u8]) -> Option<()> {
+        let mut rest = piece;
+        while let Some(&first) = self.begun.first() {
+            if self.begun.len() == width(first) {
+                std::str::from_utf8(&self.begun).ok()?;
+                self.begun.clear();
+                break;
+            }
+            let (&byte, after) = match rest.split_first() {
+                Some(split) => split,
+                None => return Some(()),
+            };
+            self.begun.push(byte);
+            rest = after;
+        }
+        let whole = rest.len() - unfinished(rest);
+        self.begun.extend_from_slice(&rest[whole..]);
+        simdutf8::basic::from_utf8(&rest[..whole])
+            .is_ok()
+            .then_some(())
+    }
+
+    /// None if the text ends within a character.
+    pub(crate) fn finish(self) -> Option<()> {
+        let whole = std::str::from_utf8(&self.begun).is_ok();
+        whole.then_some(())
+    }
+}
+
+/// Bytes of the character that begins so; 1 for what begins none.
+fn width(first: u8) -> usize {
+    match first {
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf7 => 4,
+        _ => 1,
+    }
+}
+
+/// Bytes at the end of a character that goes on behind `text`.
+fn unfinished(text: &[u8]) -> usize {
+    let last = text.iter().rev().take(3);
+    let start = last.clone().position(|&byte| byte & 0xc0 != 0x80);
+    match start {
+        Some(back) if width(text[text.len() - 1 - back]) > back + 1 => back + 1,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::parser::{ParseLimits, parse_exact};
+
+    const FIELDS: usize = 2;
+
+    /// Pieces of these sizes, over and over.
+    fn count(text: &[u8], sizes: &[usize]) -> Option<u64> {
+        let mut counter = RowCounter::new(&Dialect::default(), FIELDS, 1 << 20).unwrap();
+        let (mut at, mut sizes) = (0, sizes.iter().cycle());
+        while at < text.len() {
+            let end = text.len().min(at + sizes.next().unwrap());
+            counter.take(&text[at..end])?;
+            at = end;
+        }
+        counter.finish()
+    }
+
+    /// Records of the exact parser, if none is bad.
+    fn exact(text: &[u8]) -> Option<u64> {
+        let limits = ParseLimits {
+            fields: Some(FIELDS),
+            ..ParseLimits::default()
+        };
+        let rows = parse_exact(text, 0, &Dialect::default(), &limits);
+        rows.bad.is_empty().then_some(u64::from(rows.total))
+    }
+
+    fn utf8(text: &[u8], sizes: &[usize]) -> bool {
+        let mut stream = Utf8Stream::default();
+        let (mut at, mut sizes) = (0, sizes.iter().cycle());
+        while at < text.len() {
+            let end = text.len().min(at + sizes.next().unwrap());
+            if stream.take(&text[at..end]).is_none() {
+                return false;
+            }
+            at = end;
+        }
+        stream.finish().is_some()
+    }
+
+    fn sizes() -> impl Strategy<Value = Vec<usize>> {
+        proptest::collection::vec(1usize..150, 1..4)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3000))]
+
+        #[test]
+        fn a_count_is_that_of_the_exact_parser(
+            text in proptest::collection::vec(proptest::sample::select(&b"ab,,\"\"\n\n\r"[..]), 0..150),
+            sizes in sizes(),
+        ) {
+            if let Some(found) = count(&text, &sizes) {
+                prop_assert_eq!(Some(found), exact(&text), "{:?}", String::from_utf8_lossy(&text));
+            }
+        }
+
+        #[test]
+        fn well_formed_text_is_counted(
+            rows in proptest::collection::vec(("[a-z]{0,30}|\"([a-z,\n\r]|\"\"){0,30}\"", "[0-9]{1,9}"), 1..40),
+            crlf: bool,
+            blank in 0usize..3,
+            last_line_ends: bool,
+            sizes in sizes(),
+        ) {
+            let line_end = if crlf { "\r\n" } else { "\n" };
+            let lines: Vec<String> = rows.iter().map(|(a, b)| format!("{a},{b}")).collect();
+            let mut text = line_end.repeat(blank) + &lines.join(&line_end.repeat(blank + 1));
+            if last_line_ends {
+                text += line_end;
+            }
+            prop_assert_eq!(count(text.as_bytes(), &sizes), Some(rows.len() as u64), "{:?}", text);
+        }
+
+        #[test]
+        fn utf8_is_what_the_standard_library_says(
+            text in "[aé表😀]{0,80}",
+            bytes in proptest::collection::vec(any::<u8>(), 0..3),
+            at: prop::sample::Index,
+            sizes in sizes(),
+        ) {
+            prop_assert!(utf8(text.as_bytes(), &sizes));
+            let mut other = text.into_bytes();
+            let at = at.index(other.len() + 1);
+            other.splice(at..at, bytes);
+            prop_assert_eq!(utf8(&other, &sizes), std::str::from_utf8(&other).is_ok());
+            other.truncate(at);
+            prop_assert_eq!(utf8(&other, &sizes), std::str::from_utf8(&other).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_is_not_as_it_should_be_is_left_to_others() {
+        for text in [
+            "a,b\nc\n",
+            "a\n",
+            "a,b,c",
+            "a,\"b",
+            "a,b\r",
+            "a,b\rc,d",
+            "a,\"b\"c\n",
+            "x\"y\",b\n",
+        ] {
+            assert_eq!(count(text.as_bytes(), &[1]), None, "{text:?}");
+        }
+        let long = format!("a,{}\n", "x".repeat(2 << 20));
+        assert_eq!(count(long.as_bytes(), &[4096]), None);
+        assert!(RowCounter::new(&Dialect::default(), 1, 9).is_none());
+    }
+}
