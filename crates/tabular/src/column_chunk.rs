@@ -308,7 +308,7 @@ impl FlatColumn {
             let numbers = &mut scratch.numbers;
             scratch.fixed.number(pages, bounds, numbers, &mut distinct)
         };
-        let mut writer = ChunkWriter::new(self, false);
+        let mut writer = ChunkWriter::new(self, pages.len(), false);
         if dictionary {
             scratch.bytes.clear();
             for &bits in &scratch.fixed.values {
@@ -367,7 +367,7 @@ impl FlatColumn {
     ) -> Result<EncodedChunk, ParquetError> {
         let lengths: Vec<usize> = blocks.iter().map(|b| b.len()).collect();
         let pages = cut_pages(&lengths, |_, piece| piece.rows);
-        let mut writer = ChunkWriter::new(self, false);
+        let mut writer = ChunkWriter::new(self, pages.len(), false);
         let mut bits = BooleanBufferBuilder::new(0);
         for page in &pages {
             bits.truncate(0);
@@ -431,7 +431,7 @@ impl FlatColumn {
         }
         let pages = cut_pages(&lengths, |bytes, p| arrays[p.block].fitting(bytes, p));
         let nulls_of = |block: usize| arrays[block].nulls;
-        let mut writer = ChunkWriter::new(self, self.is_utf8());
+        let mut writer = ChunkWriter::new(self, pages.len(), self.is_utf8());
         for page in &pages {
             let rows = page.iter().map(|p| p.rows).sum();
             let nulls = |p: &Piece| nulls_in(arrays[p.block].nulls, p.from, p.rows);
@@ -495,7 +495,7 @@ impl FlatColumn {
         }
         // The dictionary stays where it is while the rest of the memory is written to.
         let dictionary = std::mem::take(&mut scratch.text);
-        let mut writer = ChunkWriter::new(self, self.is_utf8());
+        let mut writer = ChunkWriter::new(self, pages.len(), self.is_utf8());
         writer.dictionary(
             dictionary.len(),
             &dictionary.page,
