@@ -36,6 +36,9 @@ use crate::text_values::{Text, TextBlock, TextVisitor, write_plain_texts};
 /// Bytes that a thread keeps of each of its buffers between column chunks.
 const KEPT_BYTES: usize = 4 << 20;
 
+/// Bytes of a page below which it says nothing about others: then the codec is the one asked for.
+const MIN_JUDGED_BYTES: usize = 4_096;
+
 /// How the values of a column are laid out in Arrow and in Parquet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -200,7 +203,7 @@ impl FlatColumn {
         let (_, second_half) = split(blocks, rows.saturating_sub(BLOCK_ROWS) / 2);
         let (page, _) = split(&second_half, BLOCK_ROWS);
         let trial = self.encode(&page)?;
-        if trial.data.is_worthwhile(0) {
+        if trial.data.plain < MIN_JUDGED_BYTES || trial.data.is_worthwhile(0) {
             return Ok(None);
         }
         // There will be as many bytes of such pages beside the dictionary.
