@@ -51,9 +51,14 @@ impl Sizes {
     }
 }
 
+/// Bytes made room for ahead, at most: pages of long texts may differ much.
+const MAX_RESERVED: usize = 8 << 20;
+
 /// A column chunk being written.
 pub(crate) struct ChunkWriter<'a, V> {
     column: &'a FlatColumn,
+    /// Data pages that are to come.
+    pages: usize,
     bytes: Vec<u8>,
     index: PageIndexRecorder<V>,
     /// Length of the dictionary page with its header.
@@ -68,9 +73,11 @@ pub(crate) struct ChunkWriter<'a, V> {
 }
 
 impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
-    pub(crate) fn new(column: &'a FlatColumn, utf8: bool) -> ChunkWriter<'a, V> {
+    /// For a chunk of so many data pages.
+    pub(crate) fn new(column: &'a FlatColumn, pages: usize, utf8: bool) -> ChunkWriter<'a, V> {
         ChunkWriter {
             column,
+            pages,
             bytes: Vec::new(),
             index: PageIndexRecorder::new(column.nullable, utf8),
             dictionary: None,
@@ -116,6 +123,12 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
         let stored = self.store(kind, content.rows, body.as_slice(), bytes, codec)?;
         self.data.add(body.len(), stored);
         self.index.add(content, offset, stored);
+        self.pages = self.pages.saturating_sub(1);
+        // The others will be about as large; growing step by step would copy them each time.
+        let expected = self.pages * (stored as usize + stored as usize / 16);
+        if self.bytes.capacity() < self.bytes.len() + expected {
+            self.bytes.reserve_exact(expected.min(MAX_RESERVED));
+        }
         match encoding {
             PageEncoding::Plain => self.plain_pages += 1,
             PageEncoding::Dictionary => self.dictionary_pages += 1,

@@ -5,7 +5,7 @@
 //! its shard too large or too long begins the next; one that no shard can take is encoded again in
 //! halves. Bytes of shards and sidecars thus depend neither on threads nor on how rows came.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -27,6 +27,9 @@ use crate::shard_files::{BegunShard, ShardFiles};
 /// A shard holds at least about so many row groups if its rows are many: the last one that does
 /// not fit leaves no more than such a part of the shard empty.
 const ROW_GROUPS_PER_SHARD: u64 = 4;
+
+/// Bytes that are written to a shard at a time; the library hands on 8 KiB.
+const BUFFER_BYTES: usize = 1 << 18;
 
 /// The rows of a row group, kept until they are in a shard: to be encoded again if they must, and
 /// for the sidecar. Blocks of the same rows for each column.
@@ -190,7 +193,8 @@ impl<'a, 'b> ParquetShards<'a, 'b> {
             Some(open) => open,
             None => {
                 let shard = self.files.begin()?;
-                let file = plan.open(shard.writer());
+                let target = BufWriter::with_capacity(BUFFER_BYTES, shard.writer());
+                let file = plan.open(Box::new(target) as Box<dyn Write + Send>);
                 Open {
                     file: file.map_err(|e| self.error("begin", e))?,
                     shard,

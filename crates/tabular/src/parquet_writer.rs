@@ -53,9 +53,11 @@ pub struct ParquetOptions {
     /// A row group also ends about where its values take so many bytes in memory; one row at the
     /// least.
     pub row_group_bytes: usize,
-    /// The codec of all pages.
+    /// The codec of the pages. With Snappy, columns that it would not make smaller, judged by the first
+    /// row group, are stored as they are.
     pub compression: ParquetCompression,
-    /// Per column, whether to use a dictionary; decided from the first row group where absent.
+    /// Per column, whether to use a dictionary; decided from the first row group where absent. A
+    /// column chunk whose dictionary would take more than 1 MiB goes without.
     pub dictionary: Option<Vec<bool>>,
     /// Threads that encode; with 1 the caller's thread does it.
     pub threads: usize,

@@ -12,13 +12,21 @@ const GROUP: usize = 8;
 /// and what was to be packed after it one or two more.
 const WORTHWHILE_BYTES: usize = 8;
 
+/// Appends a page's places in a dictionary, which has `distinct` values so far: the width in bits,
+/// and the places.
+pub(crate) fn write_numbers(numbers: &[u32], distinct: usize, out: &mut PageBuffer) {
+    let width = bits_below(distinct);
+    out.push(width as u8);
+    write_hybrid(numbers, width, out);
+}
+
 /// Bits that hold every number below `count`.
-pub(crate) fn bits_below(count: usize) -> u32 {
+fn bits_below(count: usize) -> u32 {
     usize::BITS - count.saturating_sub(1).leading_zeros()
 }
 
 /// Appends `values`, each below `2^width`; `width` is at most 32.
-pub(crate) fn write_hybrid(values: &[u32], width: u32, out: &mut PageBuffer) {
+fn write_hybrid(values: &[u32], width: u32, out: &mut PageBuffer) {
     if width == 0 {
         // All are zero: a run without a value's bytes.
         out.varint((values.len() as u64) << 1);
