@@ -94,7 +94,9 @@ fn stream(c: Compression, data: &[u8], agrees: impl Fn(&[u8], Option<&[u8]>)) {
     let mut damaged = whole;
     damaged[at] ^= 1 << (step % 8);
     let (found, end) = unpacked(c, &damaged, step + 1);
-    if end.is_ok() && c != Compression::SnappyHadoop {
+    // Hadoop's blocks have no checksum, and a chunk of Snappy's framing may become one to be skipped.
+    let skipped = c == Compression::SnappyFramed && damaged[at] >= 0x80;
+    if end.is_ok() && c != Compression::SnappyHadoop && !skipped {
         assert!(found == plain, "damaged at {at}");
     }
 }
