@@ -16,6 +16,8 @@ use crate::infer::Guess;
 use crate::instants;
 use crate::records::{BadRecord, Record, Rows, Span, excerpt, unescape};
 use crate::schema::{Column, ColumnType};
+#[cfg(target_arch = "x86_64")]
+use crate::structure::Vectors;
 use crate::swar;
 use crate::values::{self, DEFAULT_NULLS};
 
@@ -223,9 +225,10 @@ pub(crate) fn array(rule: &Rule, cells: Cells<'_>) -> Result<Filled, TabularErro
         });
     }
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+    if Vectors::detect() != Vectors::Baseline {
         #[expect(unsafe_code, reason = "a call across target features")]
-        // SAFETY: the processor has just been found to have what the function is compiled for.
+        // SAFETY: the processor has just been found to have what the function is compiled for, as
+        // AVX-512 is only found beside AVX2.
         return unsafe { collect_avx2(rule, cells) };
     }
     collect_with(
@@ -238,7 +241,7 @@ pub(crate) fn array(rule: &Rule, cells: Cells<'_>) -> Result<Filled, TabularErro
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1")]
+#[target_feature(enable = "avx2,bmi1,popcnt")]
 fn collect_avx2(rule: &Rule, cells: Cells<'_>) -> Result<Filled, TabularError> {
     use crate::simd_digits::{date, decimal, int};
     collect_with(

@@ -11,7 +11,9 @@ use std::cell::RefCell;
 
 use crate::quotes::{Carry, outside_quotes};
 use crate::records::{ESCAPED, QUOTED, Record, Rows, Span};
-use crate::structure::{LANE, Lane, Marks};
+#[cfg(target_arch = "x86_64")]
+use crate::structure::places_avx512;
+use crate::structure::{LANE, Lane, Marks, Vectors};
 
 thread_local! {
     /// Kept from block to block: fresh pages cost more than filling them.
@@ -49,22 +51,48 @@ struct Index {
 impl Index {
     /// None for what is not regular.
     fn fill(&mut self, block: &[u8], from: usize, marks: Marks) -> Option<()> {
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("popcnt")
-        {
+        match Vectors::detect() {
+            Vectors::Baseline => {
+                self.fill_by(block, from, |bytes| marks.lane(bytes), push_places_of_bytes)
+            }
+            #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "a call across target features")]
             // SAFETY: the processor has just been found to have what the function is compiled for.
-            return unsafe { self.fill_avx2(block, from, marks) };
+            Vectors::Avx2 => unsafe { self.fill_avx2(block, from, marks) },
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "a call across target features")]
+            // SAFETY: the processor has just been found to have what the function is compiled for.
+            Vectors::Avx512 => unsafe { self.fill_avx512(block, from, marks) },
         }
-        self.fill_by(block, from, |bytes| marks.lane(bytes))
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,bmi1,popcnt")]
     fn fill_avx2(&mut self, block: &[u8], from: usize, marks: Marks) -> Option<()> {
-        self.fill_by(block, from, |bytes| marks.lane_avx2(bytes))
+        self.fill_by(
+            block,
+            from,
+            |bytes| marks.lane_avx2(bytes),
+            push_places_of_bytes,
+        )
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,bmi1,popcnt,avx512f,avx512bw,avx512vbmi2")]
+    fn fill_avx512(&mut self, block: &[u8], from: usize, marks: Marks) -> Option<()> {
+        self.fill_by(
+            block,
+            from,
+            |bytes| marks.lane_avx512(bytes),
+            |bits, base, room| {
+                if bits.count_ones() > 16 {
+                    return push_places_of_bytes(bits, base, room);
+                }
+                if let Some(sixteen) = room.first_chunk_mut() {
+                    *sixteen = places_avx512(bits, base);
+                }
+            },
+        )
     }
 
     #[inline(always)]
@@ -73,12 +101,13 @@ impl Index {
         block: &[u8],
         from: usize,
         lane_of: impl Fn(&[u8; LANE]) -> Lane,
+        put: impl Fn(u64, u32, &mut [u32; LANE]),
     ) -> Option<()> {
         self.clear();
         let mut carry = Carry::START;
         let (lanes, tail) = block[from..].as_chunks::<LANE>();
         for (i, bytes) in lanes.iter().enumerate() {
-            self.take(lane_of(bytes), from + i * LANE, &mut carry)?;
+            self.take(lane_of(bytes), from + i * LANE, &mut carry, &put)?;
         }
         if !tail.is_empty() {
             let mut bytes = [0; LANE];
@@ -86,7 +115,7 @@ impl Index {
             let lane = lane_of(&bytes).cut(tail.len());
             // What would have to follow the last byte cannot be seen as missing here: below it is.
             let base = block.len() - tail.len();
-            self.take_special(lane, base, &mut carry, tail.len())?;
+            self.take_special(lane, base, &mut carry, tail.len(), &put)?;
         }
         let unfinished = carry.is_unfinished();
         if block.last() != Some(&b'\n') && !unfinished {
@@ -106,14 +135,20 @@ impl Index {
     }
 
     #[inline(always)]
-    fn take(&mut self, lane: Lane, base: usize, carry: &mut Carry) -> Option<()> {
+    fn take(
+        &mut self,
+        lane: Lane,
+        base: usize,
+        carry: &mut Carry,
+        put: &impl Fn(u64, u32, &mut [u32; LANE]),
+    ) -> Option<()> {
         if carry.concerns(lane) {
-            return self.take_special(lane, base, carry, LANE);
+            return self.take_special(lane, base, carry, LANE, put);
         }
         let separators = lane.delimiters | lane.line_feeds;
         carry.pass(separators);
         self.records += lane.line_feeds.count_ones() as usize;
-        self.push_all(separators, base);
+        self.push_all(separators, base, put);
         Some(())
     }
 
@@ -125,6 +160,7 @@ impl Index {
         base: usize,
         carry: &mut Carry,
         bytes: usize,
+        put: &impl Fn(u64, u32, &mut [u32; LANE]),
     ) -> Option<()> {
         let found = outside_quotes(lane, carry, bytes)?;
         push_places(&mut self.inner_lines, found.inner_lines, base);
@@ -133,30 +169,20 @@ impl Index {
         push_fields(&mut self.quoted, found.opening, separators, count);
         push_fields(&mut self.doubled, found.doubled, separators, count);
         self.records += found.line_feeds.count_ones() as usize;
-        self.push_all(separators, base);
+        self.push_all(separators, base, put);
         Some(())
     }
 
-    /// The places of the bits, a byte of them after the other: how many there are is hard to foresee
-    /// for the processor, and here nothing depends on it but where the next ones go.
     #[inline(always)]
-    fn push_all(&mut self, bits: u64, base: usize) {
-        if self.ends.len() < self.count + LANE + 8 {
+    fn push_all(&mut self, bits: u64, base: usize, put: &impl Fn(u64, u32, &mut [u32; LANE])) {
+        if self.ends.len() < self.count + LANE {
             let more = (self.count + LANE).max(1024) * 2;
             self.ends.resize(more, 0);
         }
-        let room = &mut self.ends[self.count..];
-        let (mut count, mut base) = (0, base as u32);
-        for byte in bits.to_le_bytes() {
-            let places = &PLACES[usize::from(byte)];
-            // Beyond the last bit this is written over or never read.
-            for (end, place) in room[count..count + 8].iter_mut().zip(places) {
-                *end = base + u32::from(*place);
-            }
-            count += byte.count_ones() as usize;
-            base += 8;
+        if let Some(room) = self.ends[self.count..].first_chunk_mut() {
+            put(bits, base as u32, room);
         }
-        self.count += count;
+        self.count += bits.count_ones() as usize;
     }
 
     fn push_end(&mut self, end: usize) {
@@ -254,6 +280,23 @@ const PLACES: [[u8; 8]; 256] = {
     }
     table
 };
+
+/// The places of the bits, a byte of them after the other: how many there are is hard to foresee for
+/// the processor, and here nothing depends on it but where the next ones go. What comes behind the
+/// last means nothing.
+#[inline(always)]
+fn push_places_of_bytes(bits: u64, mut base: u32, room: &mut [u32; LANE]) {
+    let mut count = 0;
+    for byte in bits.to_le_bytes() {
+        let places = &PLACES[usize::from(byte)];
+        // Of 64 bits the eight of the last byte come last, and end with the room.
+        for (end, place) in room[count..count + 8].iter_mut().zip(places) {
+            *end = base + u32::from(*place);
+        }
+        count += byte.count_ones() as usize;
+        base += 8;
+    }
+}
 
 #[inline(always)]
 fn push_places(places: &mut Vec<u32>, mut bits: u64, base: usize) {
@@ -413,8 +456,9 @@ mod tests {
         let text = "ab,\"c\"\"\n\",d\r\n".repeat(40);
         let marks = Dialect::default().marks();
         let mut index = Index::default();
+        let lane = |bytes: &[u8; LANE]| marks.lane(bytes);
         index
-            .fill_by(text.as_bytes(), 0, |bytes| marks.lane(bytes))
+            .fill_by(text.as_bytes(), 0, lane, push_places_of_bytes)
             .unwrap();
         let plain = index.rows(text.as_bytes(), 0, 3).unwrap();
         let found = fast(text.as_bytes(), 0, 3).unwrap();

@@ -3,7 +3,7 @@
 
 use crate::dialect::Dialect;
 use crate::quotes::{Carry, Outside, outside_quotes};
-use crate::structure::{LANE, Lane, Marks};
+use crate::structure::{LANE, Lane, Marks, Vectors};
 
 /// Bytes at the beginning of a piece that tell whether there are quotes in it.
 const LOOK: usize = 1024;
@@ -50,17 +50,18 @@ impl RowCounter {
 
     /// Takes the next piece; none if a record is not as it should be at a glance.
     pub(crate) fn take(&mut self, piece: &[u8]) -> Option<()> {
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("popcnt")
-        {
+        let marks = self.marks;
+        match Vectors::detect() {
+            Vectors::Baseline => self.take_by(piece, |bytes| marks.lane(bytes)),
+            #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "a call across target features")]
             // SAFETY: the processor has just been found to have what the function is compiled for.
-            return unsafe { self.take_avx2(piece) };
+            Vectors::Avx2 => unsafe { self.take_avx2(piece) },
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "a call across target features")]
+            // SAFETY: the processor has just been found to have what the function is compiled for.
+            Vectors::Avx512 => unsafe { self.take_avx512(piece) },
         }
-        let marks = self.marks;
-        self.take_by(piece, |bytes| marks.lane(bytes))
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -68,6 +69,13 @@ impl RowCounter {
     fn take_avx2(&mut self, piece: &[u8]) -> Option<()> {
         let marks = self.marks;
         self.take_by(piece, |bytes| marks.lane_avx2(bytes))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,bmi1,popcnt,avx512f,avx512bw")]
+    fn take_avx512(&mut self, piece: &[u8]) -> Option<()> {
+        let marks = self.marks;
+        self.take_by(piece, |bytes| marks.lane_avx512(bytes))
     }
 
     #[inline(always)]

@@ -81,6 +81,60 @@ impl Marks {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+impl Marks {
+    /// The same with AVX-512.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    pub(crate) fn lane_avx512(&self, bytes: &[u8; LANE]) -> Lane {
+        avx512::lane(self, bytes)
+    }
+}
+
+/// The first sixteen places of the bits of `bits`, each with `base` added; what comes behind the last
+/// means nothing.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
+#[inline]
+pub(crate) fn places_avx512(bits: u64, base: u32) -> [u32; 16] {
+    avx512::places(bits, base)
+}
+
+/// Vectors that the processor has, of those that there is code for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Vectors {
+    /// Those that every processor of the kind has.
+    Baseline,
+    /// AVX2, BMI1 and POPCNT.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// The same, and AVX-512 with BW and VBMI2.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Vectors {
+    /// Asks the processor; the answer is kept by the standard library.
+    #[inline]
+    pub(crate) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("popcnt");
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vbmi2");
+            match (avx2, avx512) {
+                (true, true) => return Self::Avx512,
+                (true, false) => return Self::Avx2,
+                (false, _) => {}
+            }
+        }
+        Self::Baseline
+    }
+}
+
 /// Bit `i` is set where `bytes[i]` is `wanted`.
 #[inline]
 fn equal(bytes: &[u8; LANE], wanted: u8) -> u64 {
@@ -130,9 +184,7 @@ mod sse2 {
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use std::arch::x86_64::{
-        _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_set_epi64x, _mm256_set1_epi8,
-    };
+    use std::arch::x86_64::{__m256i, _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_set1_epi8};
 
     use super::LANE;
 
@@ -142,13 +194,80 @@ mod avx2 {
         let (halves, _) = bytes.as_chunks::<32>();
         let mut mask = 0;
         for (i, half) in halves.iter().enumerate() {
-            let (quads, _) = half.as_chunks::<8>();
-            let quad = |i: usize| i64::from_le_bytes(quads[i]);
-            let lane = _mm256_set_epi64x(quad(3), quad(2), quad(1), quad(0));
+            #[expect(
+                unsafe_code,
+                reason = "put together from words, the vector takes four loads"
+            )]
+            // SAFETY: both types are 32 bytes, and any bytes make a vector.
+            let lane = unsafe { std::mem::transmute::<[u8; 32], __m256i>(*half) };
             let hits = _mm256_cmpeq_epi8(lane, _mm256_set1_epi8(wanted as i8));
             mask |= u64::from(_mm256_movemask_epi8(hits) as u32) << (32 * i);
         }
         mask
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use std::arch::x86_64::{
+        __m512i, _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask,
+        _mm512_cvtepu8_epi32, _mm512_maskz_compress_epi8, _mm512_set1_epi8, _mm512_set1_epi32,
+    };
+
+    use super::{LANE, Lane, Marks};
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    pub(super) fn lane(marks: &Marks, bytes: &[u8; LANE]) -> Lane {
+        let lane = vector(bytes);
+        let equal = |wanted: u8| _mm512_cmpeq_epi8_mask(lane, _mm512_set1_epi8(wanted as i8));
+        Lane {
+            delimiters: equal(marks.delimiter),
+            line_feeds: equal(b'\n'),
+            returns: equal(b'\r'),
+            quotes: equal(marks.quote),
+        }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn vector(bytes: &[u8; LANE]) -> __m512i {
+        #[expect(
+            unsafe_code,
+            reason = "put together from words, the vector takes eight loads"
+        )]
+        // SAFETY: both types are 64 bytes, and any bytes make a vector.
+        unsafe {
+            std::mem::transmute::<[u8; LANE], __m512i>(*bytes)
+        }
+    }
+
+    const NUMBERS: [u8; LANE] = {
+        let mut numbers = [0; LANE];
+        let mut i = 0;
+        while i < LANE {
+            numbers[i] = i as u8;
+            i += 1;
+        }
+        numbers
+    };
+
+    /// The first sixteen places of the bits of `bits`, each with `base` added; if there are fewer,
+    /// what comes behind them means nothing.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
+    #[inline]
+    pub(super) fn places(bits: u64, base: u32) -> [u32; 16] {
+        let numbers = _mm512_maskz_compress_epi8(bits, vector(&NUMBERS));
+        let wide = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(numbers));
+        let places = _mm512_add_epi32(wide, _mm512_set1_epi32(base as i32));
+        #[expect(
+            unsafe_code,
+            reason = "taken apart into words, the vector takes sixteen stores"
+        )]
+        // SAFETY: both types are 64 bytes, and any bytes make integers.
+        unsafe {
+            std::mem::transmute::<__m512i, [u32; 16]>(places)
+        }
     }
 }
 
@@ -177,6 +296,15 @@ mod tests {
                 // SAFETY: the processor has just been found to have AVX2.
                 let lane = unsafe { marks.lane_avx2(&lane) };
                 prop_assert_eq!(lane, plain);
+            }
+            #[cfg(target_arch = "x86_64")]
+            if Vectors::detect() == Vectors::Avx512 {
+                #[expect(unsafe_code, reason = "calls across target features")]
+                // SAFETY: the processor has just been found to have AVX-512 with BW and VBMI2.
+                let (lane, places) = unsafe { (marks.lane_avx512(&lane), places_avx512(plain.quotes, 7)) };
+                prop_assert_eq!(lane, plain);
+                let expected: Vec<u32> = (0..64).filter(|i| plain.quotes >> i & 1 == 1).map(|i| i + 7).take(16).collect();
+                prop_assert_eq!(&places[..expected.len()], expected.as_slice());
             }
             let all = plain.delimiters | plain.line_feeds | plain.returns | plain.quotes | equal_plain(&lane, b'\\');
             prop_assert_eq!(marks.mask(&lane), all);
