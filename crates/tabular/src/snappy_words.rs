@@ -96,14 +96,20 @@ impl WordCompressor {
         output: &mut Output<'_>,
     ) {
         let values = page[start..].as_chunks::<BYTES>().0;
+        let places = &mut *self.places;
         let shift = u64::BITS - 8 * key_bytes;
         let key = |value: u64| if LOW { value << shift } else { value >> shift };
         let slot = |value| (key(value).wrapping_mul(MULTIPLIER) >> (64 - TABLE_BITS)) as usize;
         // `page[..copied]` is done but for a copy of its last bytes, which may yet grow.
         let (mut copied, mut copy_from, mut distance) = (0, 0, 0);
-        for (number, &value) in values.iter().enumerate() {
+        let Some(first) = values.first() else {
+            output.literal(page, 0, page.len());
+            return;
+        };
+        places[slot(u64::from_le_bytes(*first))] = 0;
+        for (number, &value) in values.iter().enumerate().skip(1) {
             let value = u64::from_le_bytes(value);
-            let place = &mut self.places[slot(value)];
+            let place = &mut places[slot(value)];
             let values_back = usize::from((number as u16).wrapping_sub(*place));
             *place = number as u16;
             let known = number - values_back;
@@ -114,24 +120,34 @@ impl WordCompressor {
             }
             let at = start + number * BYTES;
             let (from, to) = if LOW {
-                let same = differ.trailing_zeros() as usize / 8;
                 let before = match known {
                     0 => 0,
                     _ => same_at_end(values[number - 1], values[known - 1]),
+                };
+                let same = match differ {
+                    0 => BYTES,
+                    _ => differ.trailing_zeros() as usize / 8,
                 };
                 (at - before.min(at - copied), at + same)
             } else {
                 let same = differ.leading_zeros() as usize / 8;
                 (at + BYTES - same, at + BYTES)
             };
-            if from != copied || back != distance {
-                output.copy(distance, copied - copy_from);
-                output.literal(page, copied, from);
-                (copy_from, distance) = (from, back);
+            if from == copied && back == distance {
+                copied = to;
+                continue;
             }
+            if distance > 0 {
+                output.copy(distance, copied - copy_from);
+            }
+            output.literal(page, copied, from);
+            copy_from = from;
+            distance = back;
             copied = to;
         }
-        output.copy(distance, copied - copy_from);
+        if distance > 0 {
+            output.copy(distance, copied - copy_from);
+        }
         output.literal(page, copied, page.len());
     }
 }
@@ -183,14 +199,13 @@ impl Output<'_> {
     #[inline(always)]
     fn literal(&mut self, page: &[u8], from: usize, to: usize) {
         let len = to - from;
-        match page.get(from..from + 16) {
-            Some(bytes) if len <= 16 => {
-                let out = &mut self.out[self.at..self.at + 17];
-                out[0] = (len.wrapping_sub(1) << 2) as u8;
-                out[1..].copy_from_slice(bytes);
-                self.at += len + usize::from(len > 0);
-            }
-            _ => self.any_literal(&page[from..to]),
+        if len <= 16 && from + 16 <= page.len() {
+            let out = &mut self.out[self.at..self.at + 17];
+            out[0] = (len.wrapping_sub(1) << 2) as u8;
+            out[1..].copy_from_slice(&page[from..from + 16]);
+            self.at += len + usize::from(len > 0);
+        } else {
+            self.any_literal(&page[from..to]);
         }
     }
 
@@ -213,12 +228,9 @@ impl Output<'_> {
         self.put(bytes);
     }
 
-    /// `len` bytes from `distance` bytes back; none, or at least four.
+    /// `len` bytes, at least four, from `distance` bytes back.
     #[inline(always)]
     fn copy(&mut self, distance: usize, mut len: usize) {
-        if len == 0 {
-            return;
-        }
         while len > MAX_COPY {
             // So that at least four are left.
             let now = MAX_COPY - if len < MAX_COPY + 4 { 4 } else { 0 };
