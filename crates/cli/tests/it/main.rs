@@ -6,6 +6,7 @@ mod against;
 mod contract;
 mod convert_refusals;
 mod converting;
+mod dialects;
 mod documents;
 mod driven;
 mod encodings;
