@@ -4,19 +4,21 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use gristmill_tabular::{Format, TextEncoding};
+use gristmill_tabular::{Format, NO_QUOTE, TextEncoding};
 
 use crate::args::name_value;
 
 /// How CSV is read.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CsvArgs {
-    /// Between fields: one ASCII character, or `tab`; by default found from the data.
-    #[arg(long, value_name = "CHAR", value_parser = ascii_character)]
-    pub(crate) delimiter: Option<u8>,
-    /// Around fields.
-    #[arg(long, value_name = "CHAR", value_parser = ascii_character)]
-    pub(crate) quote: Option<u8>,
+    /// Between fields: one ASCII character, or `tab`; by default (`auto`) a comma where that fits, else
+    /// what the data shows.
+    #[arg(long, value_name = "CHAR", value_parser = character_or_auto)]
+    pub(crate) delimiter: Option<Character>,
+    /// Around fields: one ASCII character, or `none`; by default (`auto`) a double quote where that
+    /// fits, else what the data shows.
+    #[arg(long, value_name = "CHAR", value_parser = quote_or_auto)]
+    pub(crate) quote: Option<Character>,
     /// Escapes a quote, where it is not doubled.
     #[arg(long, value_name = "CHAR", value_parser = ascii_character)]
     pub(crate) escape: Option<u8>,
@@ -27,9 +29,13 @@ pub(crate) struct CsvArgs {
     /// …; by default UTF-16 with a byte order mark, else UTF-8.
     #[arg(long, value_name = "NAME", env = "GRISTMILL_ENCODING", value_parser = encoding)]
     pub(crate) encoding: Option<TextEncoding>,
-    /// Whether the first record holds the names.
-    #[arg(long, value_enum, default_value_t = Header::Yes, env = "GRISTMILL_HEADER")]
-    pub(crate) header: Header,
+    /// Lines before the table that are no part of it.
+    #[arg(long, value_name = "N", env = "GRISTMILL_SKIP_LINES", value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    pub(crate) skip_lines: Option<u64>,
+    /// Whether the first record holds the names; by default it does, for `inspect` it is found from
+    /// the data.
+    #[arg(long, value_enum, env = "GRISTMILL_HEADER")]
+    pub(crate) header: Option<Header>,
     /// One more text that means null.
     #[arg(long = "null", value_name = "TOKEN")]
     pub(crate) null: Vec<String>,
@@ -39,6 +45,25 @@ pub(crate) struct CsvArgs {
     /// Worker threads; by default one a core.
     #[arg(long, value_name = "N", env = "GRISTMILL_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+}
+
+/// A byte that is stated, or is to be found from the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Character {
+    /// This one.
+    Byte(u8),
+    /// What the data shows.
+    Auto,
+}
+
+impl Character {
+    /// The byte, where it is stated.
+    pub(crate) fn stated(self) -> Option<u8> {
+        match self {
+            Self::Byte(byte) => Some(byte),
+            Self::Auto => None,
+        }
+    }
 }
 
 /// `--header`.
@@ -271,12 +296,27 @@ fn part_share(text: &str) -> Result<(String, f64), String> {
     }
 }
 
+fn character_or_auto(text: &str) -> Result<Character, String> {
+    match text {
+        "auto" => Ok(Character::Auto),
+        _ => ascii_character(text).map(Character::Byte),
+    }
+}
+
+fn quote_or_auto(text: &str) -> Result<Character, String> {
+    match text {
+        "none" => Ok(Character::Byte(NO_QUOTE)),
+        _ => character_or_auto(text),
+    }
+}
+
 fn ascii_character(text: &str) -> Result<u8, String> {
     match text {
         "tab" | "\\t" => Ok(b'\t'),
         "comma" => Ok(b','),
         "semicolon" => Ok(b';'),
         "pipe" => Ok(b'|'),
+        "space" => Ok(b' '),
         _ => match text.as_bytes() {
             [byte] if byte.is_ascii() => Ok(*byte),
             _ => Err(format!(

@@ -9,6 +9,9 @@ use crate::table::{Kind, Rule, Word};
 use crate::template::nearest;
 use crate::tree::{describe_value, shorten};
 
+/// `quote: none`.
+const NO_QUOTE: u8 = 0xff;
+
 /// What is wrong with a scalar: the parts of a [`crate::Problem`] without its place.
 pub(crate) struct Wrong {
     pub(crate) code: &'static str,
@@ -25,7 +28,8 @@ pub(crate) fn typed(value: &Value, kind: &Kind, rendered: bool) -> Result<Value,
         Kind::Bool if value.is_boolean() => Ok(value.clone()),
         Kind::Size => quantity(value, kind, parse_size),
         Kind::Duration => quantity(value, kind, parse_duration),
-        Kind::Byte => byte(value, kind),
+        Kind::Quote if value == "none" => Ok(Value::from(NO_QUOTE)),
+        Kind::Byte | Kind::Quote => byte(value, kind),
         Kind::Scalar => Ok(value.clone()),
         Kind::Enum(words) => one_of(value, words, kind),
         _ => Err(wrong_scalar(value, kind)),
@@ -46,7 +50,7 @@ fn wrong_scalar(value: &Value, kind: &Kind) -> Wrong {
             }
             _ => None,
         },
-        (Kind::Text(_) | Kind::Byte, Value::Bool(_) | Value::Number(_)) => {
+        (Kind::Text(_) | Kind::Byte | Kind::Quote, Value::Bool(_) | Value::Number(_)) => {
             Some(format!("put it in quotes: \"{value}\""))
         }
         (Kind::Int(..) | Kind::Float(..), Value::String(s)) if s.trim().parse::<f64>().is_ok() => {
@@ -180,6 +184,7 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Size => "a size of at least one byte such as 64MB".into(),
         Kind::Duration => "a duration of at least one second such as 2h".into(),
         Kind::Byte => "one character".into(),
+        Kind::Quote => "one character, or `none`".into(),
         Kind::Scalar => "a text, a number or true or false".into(),
         Kind::Enum(words) => {
             let names: Vec<String> = words

@@ -95,6 +95,7 @@ fn kind(kind_: &Kind, templates: bool) -> Value {
             quantity("^(?=.*[0-9]) *([0-9]+|([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?) *$")
         }
         Kind::Byte => templated(json!({ "type": "string", "minLength": 1, "maxLength": 1 })),
+        Kind::Quote => templated(json!({ "type": "string", "pattern": "^(.|none)$" })),
         Kind::Scalar => json!({ "type": ["string", "number", "boolean"] }),
         Kind::Enum(words) => templated(one_of(words)),
         Kind::List(item, least) => {

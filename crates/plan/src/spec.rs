@@ -296,7 +296,7 @@ pub enum OnEmpty {
 pub struct DialectHints {
     /// One ASCII byte between fields.
     pub delimiter: Option<u8>,
-    /// One ASCII byte around fields.
+    /// One ASCII byte around fields; 255 for none.
     pub quote: Option<u8>,
     /// One ASCII byte that escapes a quote, where it is not doubled.
     pub escape: Option<u8>,
@@ -304,6 +304,9 @@ pub struct DialectHints {
     pub comment: Option<u8>,
     /// Whether the first record holds the names.
     pub header: Option<bool>,
+    /// Lines before the table that are no part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip_lines: Option<u64>,
 }
 
 /// The whole CSV dialect, as found.
@@ -319,6 +322,14 @@ pub struct Dialect {
     pub comment: Option<u8>,
     /// Whether the first record holds the names.
     pub header: bool,
+    /// Lines before the table that are no part of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skip_lines: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Default for Dialect {
@@ -329,6 +340,7 @@ impl Default for Dialect {
             escape: None,
             comment: None,
             header: true,
+            skip_lines: 0,
         }
     }
 }

@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     Duration,
     /// One ASCII character. Becomes its code.
     Byte,
+    /// The same, or `none`, which becomes 255: a byte that no text has.
+    Quote,
     /// Any string, number or boolean.
     Scalar,
     /// One of a few words. Becomes [`Word::value`].
@@ -146,8 +148,10 @@ static MEDIA_TYPE: Kind = rule(media_type);
 static BOOL: Kind = Kind::Bool;
 static SIZE: Kind = Kind::Size;
 static ROWS: Kind = Kind::Int(1, i64::MAX);
+static SKIPPED: Kind = Kind::Int(0, 1_000_000);
 static SECONDS: Kind = Kind::Duration;
 static BYTE: Kind = Kind::Byte;
+static QUOTE: Kind = Kind::Quote;
 static SCALAR: Kind = Kind::Scalar;
 static NUMBER: Kind = Kind::Float(f64::MIN, f64::MAX);
 static COLUMNS_LIST: Kind = Kind::List(&COLUMN, 0);
@@ -351,12 +355,12 @@ static SOURCE: Kind = Kind::Map(&Map {
         key(
             "delimiter",
             &BYTE,
-            "The character between fields; found by looking if left out.",
+            "The character between fields; by default a comma where that fits, else what the data shows.",
         ),
         key(
             "quote",
-            &BYTE,
-            "The character around fields; by default `\"`.",
+            &QUOTE,
+            "The character around fields, or `none`; by default `\"` where that fits, else what the data shows.",
         ),
         key(
             "escape",
@@ -371,7 +375,12 @@ static SOURCE: Kind = Kind::Map(&Map {
         key(
             "header",
             &BOOL,
-            "Whether the first record holds the names; found by looking.",
+            "Whether the first record holds the names; by default it does.",
+        ),
+        key(
+            "skip_lines",
+            &SKIPPED,
+            "Lines before the table that are no part of it, such as a title; by default none.",
         ),
         or(
             "null_tokens",

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gristmill_plan::Spec;
 use gristmill_plan::plan::Sample;
 use gristmill_tabular::{
-    Compression, Dialect, Format, Input, Layout, OnBadRow, ScanOptions, TabularError, parquet_rows,
-    scan, sniff_dialect,
+    Compression, Dialect, Format, Input, Layout, OnBadRow, ScanOptions, Stated, TabularError,
+    parquet_rows, scan, settle_dialect,
 };
 
 use crate::error::RunError;
@@ -28,6 +28,8 @@ struct Beginning {
     text: Vec<u8>,
     /// How many stored bytes they were read from.
     stored: u64,
+    /// They are all there is.
+    whole: bool,
 }
 
 /// A look at the first input: columns, dialect, and rows and bytes for the plan's estimates; `None`
@@ -44,7 +46,7 @@ pub fn look(spec: &Spec, inputs: &[Input]) -> Result<Option<(Sample, Dialect)>, 
         return look_at_columns(spec, &first.by_ranges()).map(Some);
     }
     let beginning = read(first)?;
-    let dialect = dialect(spec, &beginning);
+    let dialect = dialect(spec, first, &beginning)?;
     Ok(look_at_text(spec, dialect, first, &beginning)?.map(|sample| (sample, dialect)))
 }
 
@@ -71,14 +73,14 @@ fn read(first: &Input) -> Result<Beginning, RunError> {
         .take(SAMPLE_BYTES)
         .read_to_end(&mut text)
         .map_err(failed("read"))?;
-    if text.len() as u64 == SAMPLE_BYTES
-        && let Some(end) = text.iter().rposition(|b| *b == b'\n')
-    {
+    let whole = (text.len() as u64) < SAMPLE_BYTES;
+    if !whole && let Some(end) = text.iter().rposition(|b| *b == b'\n') {
         text.truncate(end + 1);
     }
     Ok(Beginning {
         text,
         stored: stored.load(Ordering::Relaxed),
+        whole,
     })
 }
 
@@ -97,16 +99,21 @@ impl Read for Counted {
 
 /// The dialect: what the pipeline says, completed by what the data shows. A header is assumed
 /// unless the pipeline says that there is none, since a guess could turn a row into names.
-fn dialect(spec: &Spec, beginning: &Beginning) -> Dialect {
-    let guess = sniff_dialect(&beginning.text).dialect;
+fn dialect(spec: &Spec, first: &Input, beginning: &Beginning) -> Result<Dialect, RunError> {
     let hints = spec.source.dialect;
-    Dialect {
-        delimiter: hints.delimiter.unwrap_or(guess.delimiter),
-        quote: hints.quote.unwrap_or(guess.quote),
+    let stated = Stated {
+        delimiter: hints.delimiter,
+        quote: hints.quote,
         escape: hints.escape,
         comment: hints.comment,
-        header: hints.header.unwrap_or(true),
+        header: hints.header,
+        skip_lines: hints.skip_lines,
+    };
+    if first.layout != Layout::Csv {
+        return Ok(stated.or_usual());
     }
+    let settled = settle_dialect(&first.name, &beginning.text, beginning.whole, &stated)?;
+    Ok(settled.dialect)
 }
 
 /// Reading goes on past bad rows here.
@@ -180,5 +187,6 @@ fn in_plan(dialect: Dialect) -> gristmill_plan::spec::Dialect {
         escape: dialect.escape,
         comment: dialect.comment,
         header: dialect.header,
+        skip_lines: dialect.skip_lines,
     }
 }

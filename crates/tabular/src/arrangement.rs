@@ -1,6 +1,6 @@
 //! What a conversion makes of a row: which columns it writes, its label, and the part that it is in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::blocks::Block;
 use crate::convert::ConvertJob;
@@ -178,8 +178,9 @@ pub(crate) fn output_columns(
     };
     let places = places(&kept, names, file)?;
     let columns: Vec<OutputColumn> = places.into_iter().zip(&kept).map(column).collect();
-    for (i, column) in columns.iter().enumerate() {
-        if columns[..i].iter().any(|other| other.name == column.name) {
+    let mut seen = HashSet::with_capacity(columns.len());
+    for column in &columns {
+        if !seen.insert(column.name.as_str()) {
             return Err(TabularError::Options(format!(
                 "two columns of the output would be named {:?}",
                 column.name

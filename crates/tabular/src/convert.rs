@@ -149,6 +149,7 @@ impl ConvertJob {
             input.layout == Layout::JsonLines || self.output_header == self.options.dialect.header;
         input.layout == self.to.layout
             && same_header
+            && self.options.dialect.skip_lines == 0
             && self.keeps_rows()
             && !self.canonical
             && self.select.is_none()

@@ -63,6 +63,7 @@ fn dialect(choice: usize, text: &[u8]) -> Option<(Dialect, &[u8])> {
         escape,
         comment,
         header: true,
+        skip_lines: 0,
     };
     let (found, rest) = match choice % 8 {
         0 => (Dialect::default(), text),

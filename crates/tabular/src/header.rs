@@ -1,16 +1,17 @@
-//! What stands before an input's records: byte order mark, comments, blank lines, names.
+//! What stands before an input's records: byte order mark, lines to skip, comments, blank lines, names.
 
 use crate::dialect::Dialect;
 use crate::error::{TabularError, quoted};
 use crate::format::Layout;
 use crate::parser::{ParseLimits, parse};
 use crate::records::{Rows, unescape};
+use crate::sniff_cells::is_value;
 
 /// The columns of an input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// Names in order: the header's own, or `column_1` … where there is none. Empty only for an
-    /// input without header and records.
+    /// Names in order: the header's own, or `column_1` … where there is none, or one is missing. Empty
+    /// only for an input without header and records.
     pub(crate) names: Vec<String>,
 }
 
@@ -42,13 +43,23 @@ pub(crate) fn read(
     dialect: &Dialect,
     max_record: usize,
 ) -> Result<Option<Found>, TabularError> {
-    let mark = mark(text);
+    let skip = dialect.skip_lines;
+    let Some(from) = after_lines(text, mark(text), skip, all) else {
+        return match all {
+            false => Ok(None),
+            true => Err(TabularError::Empty {
+                file: file.into(),
+                expected: "a header line after the lines to skip (skip_lines)",
+            }),
+        };
+    };
     let limits = ParseLimits {
         fields: None,
         records: 1,
         record_bytes: max_record,
     };
-    let rows = parse(text, mark, dialect, &limits);
+    let mut rows = parse(text, from, dialect, &limits);
+    rows.shift_lines(skip as u32);
     // A line end that is the last byte may be the first half of `\r\n`.
     let whole = rows.total == 1 && rows.terminated && rows.consumed < text.len();
     if !whole && !all {
@@ -69,8 +80,24 @@ pub(crate) fn read(
     if dialect.header {
         named(text, &rows, file, dialect).map(Some)
     } else {
-        Ok(Some(numbered(text, &rows, mark)))
+        Ok(Some(numbered(text, &rows, from, skip)))
     }
+}
+
+/// After the next `lines` line ends from `from` on; none where the text does not have so many, or
+/// may go on with the second half of the last one.
+pub(crate) fn after_lines(text: &[u8], from: usize, lines: u64, all: bool) -> Option<usize> {
+    let mut at = from;
+    for _ in 0..lines {
+        let end = at + memchr::memchr2(b'\n', b'\r', &text[at..])?;
+        at = end + 1;
+        match (text[end], text.get(at)) {
+            (b'\r', Some(b'\n')) => at += 1,
+            (b'\r', None) if !all => return None,
+            _ => {}
+        }
+    }
+    Some(at)
 }
 
 fn named(text: &[u8], rows: &Rows, file: &str, dialect: &Dialect) -> Result<Found, TabularError> {
@@ -92,7 +119,8 @@ fn named(text: &[u8], rows: &Rows, file: &str, dialect: &Dialect) -> Result<Foun
         ));
     }
     let line = rows.records.first().map_or(0, |r| r.line);
-    let names = names(text, rows, dialect).map_err(|problem| refuse(line, problem))?;
+    let mut names = names(text, rows, dialect).map_err(|problem| refuse(line, problem))?;
+    name_the_nameless(&mut names);
     check_names(&names).map_err(|problem| refuse(line, problem))?;
     Ok(Found {
         header: Header { names },
@@ -101,7 +129,7 @@ fn named(text: &[u8], rows: &Rows, file: &str, dialect: &Dialect) -> Result<Foun
     })
 }
 
-fn numbered(text: &[u8], rows: &Rows, mark: usize) -> Found {
+fn numbered(text: &[u8], rows: &Rows, prefix: usize, lines: u64) -> Found {
     // A torn first record still has a number of fields: count it without looking at quotes' ends.
     let fields = rows.counts.first().map_or_else(
         || usize::from(!text.is_empty() && rows.total > 0),
@@ -110,8 +138,8 @@ fn numbered(text: &[u8], rows: &Rows, mark: usize) -> Found {
     let names = (1..=fields).map(|i| format!("column_{i}")).collect();
     Found {
         header: Header { names },
-        prefix: mark,
-        lines: 0,
+        prefix,
+        lines,
     }
 }
 
@@ -135,19 +163,32 @@ fn names(text: &[u8], rows: &Rows, dialect: &Dialect) -> Result<Vec<String>, Str
     Ok(names)
 }
 
+/// One name may be missing among others: that of an index, or the one after a trailing separator. The
+/// column is called by its place, as without a header. Where the others are values, this is no header.
+fn name_the_nameless(names: &mut [String]) {
+    let nameless: Vec<usize> = (0..names.len()).filter(|&i| names[i].is_empty()).collect();
+    let values = names.iter().any(|name| is_value(name.as_bytes()));
+    if let (&[place], true, false) = (nameless.as_slice(), names.len() > 2, values) {
+        names[place] = format!("column_{}", place + 1);
+    }
+}
+
 fn check_names(names: &[String]) -> Result<(), String> {
     let mut seen = std::collections::HashMap::new();
     for (i, name) in names.iter().enumerate() {
         if name.is_empty() {
             return Err(format!(
-                "column {} of {} has no name: give it one, or read the file without a header",
+                "column {} of {} has no name: give it one, or read the file without a header \
+                 (source.header: false, --header no); if the table begins further down, skip the lines \
+                 before it (source.skip_lines, --skip-lines)",
                 i + 1,
                 names.len()
             ));
         }
         if let Some(first) = seen.insert(name, i + 1) {
             return Err(format!(
-                "columns {first} and {} are both named {name:?}: rename one of them",
+                "columns {first} and {} are both named {name:?}: rename one of them, or read the file \
+                 without a header (source.header: false, --header no)",
                 i + 1
             ));
         }

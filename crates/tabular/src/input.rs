@@ -249,6 +249,20 @@ impl Input {
         self.text_of(stored)
     }
 
+    /// The first `bytes` of the text, and whether that is all of it.
+    ///
+    /// # Errors
+    /// Those of [`Input::text`] and of reading.
+    pub fn beginning(&self, bytes: u64) -> Result<(Vec<u8>, bool), TabularError> {
+        let mut text = Vec::new();
+        self.text()?
+            .take(bytes)
+            .read_to_end(&mut text)
+            .map_err(TabularError::io("read", &self.name))?;
+        let whole = (text.len() as u64) < bytes;
+        Ok((text, whole))
+    }
+
     /// As [`Input::text`], of the bytes that `stored` gives.
     ///
     /// # Errors

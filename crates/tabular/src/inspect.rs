@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::bad_rows::{BadReason, OnBadRow};
 use crate::compression::Compression;
-use crate::dialect::{Dialect, DialectGuess, sniff_dialect};
+use crate::dialect::Dialect;
 use crate::encoding::TextEncoding;
 use crate::error::TabularError;
 use crate::format::{Format, Layout};
@@ -20,12 +20,13 @@ use crate::refusals::Refusals;
 use crate::rows::Pass;
 use crate::scan::{ScanOptions, Typing, scan};
 use crate::schema::Schema;
+use crate::sniff::{Confidences, DialectGuess, SNIFF_BYTES, Stated, sniff_stated};
 
 /// How to look.
 #[derive(Debug, Clone)]
 pub struct InspectOptions {
-    /// The dialect, if it is known; else it is guessed.
-    pub dialect: Option<Dialect>,
+    /// What is known of the dialect; the rest is found from the data.
+    pub dialect: Stated,
     /// How its bytes stand for characters, if that is known.
     pub encoding: Option<TextEncoding>,
     /// Unquoted cells that mean null in every column.
@@ -40,7 +41,7 @@ impl Default for InspectOptions {
     fn default() -> Self {
         let threads = ScanOptions::default().threads;
         Self {
-            dialect: None,
+            dialect: Stated::default(),
             encoding: None,
             null_tokens: Vec::new(),
             first_rows: 5,
@@ -78,6 +79,12 @@ pub struct TextInspection {
     /// How sure that is, 0 to 1; 1 if it was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
+    /// The same for each part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidences: Option<Confidences>,
+    /// The options that state what differs from the usual dialect: `--delimiter ';' --skip-lines 2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub options: Option<String>,
     /// Columns with the types that all rows agree on.
     pub schema: Schema,
     /// Data rows, bad ones counted.
@@ -92,8 +99,6 @@ pub struct TextInspection {
     pub framing: Option<Framing>,
 }
 
-/// Bytes that a dialect is guessed from.
-const SAMPLE: usize = 256 * 1024;
 const PARQUET_MAGIC: &[u8] = b"PAR1";
 
 /// Looks at a file; CSV is read to its end, so that types and counts are those of all rows.
@@ -137,13 +142,9 @@ fn inspect_text(
     let input = input
         .with_format(Format::text(layout, wrapper.compression))
         .with_encoding(options.encoding);
-    let guess = match (layout, options.dialect) {
-        (Layout::JsonLines, _) => None,
-        (_, Some(dialect)) => Some(DialectGuess {
-            dialect,
-            confidence: 1.0,
-        }),
-        (_, None) => Some(sniff_dialect(&sample(&input)?)),
+    let guess = match layout {
+        Layout::JsonLines => None,
+        Layout::Csv | Layout::Parquet => Some(guess(&input, &options.dialect)?),
     };
     let scan_options = ScanOptions {
         dialect: guess.as_ref().map(|g| g.dialect).unwrap_or_default(),
@@ -170,6 +171,8 @@ fn inspect_text(
         text_bytes: found.bytes,
         dialect: guess.as_ref().map(|g| g.dialect),
         confidence: guess.as_ref().map(|g| g.confidence),
+        confidences: guess.as_ref().map(|g| g.confidences),
+        options: guess.as_ref().and_then(DialectGuess::options),
         first_rows: first_rows(&inputs, &scan_options, &found.schema, options.first_rows)?,
         schema: found.schema,
         rows: found.rows_source,
@@ -180,13 +183,9 @@ fn inspect_text(
     Ok((layout, found))
 }
 
-/// The first bytes of an input's text.
-fn sample(input: &Input) -> Result<Vec<u8>, TabularError> {
-    let mut text = vec![0; SAMPLE];
-    let read =
-        read_full(&mut *input.text()?, &mut text).map_err(TabularError::io("read", &input.name))?;
-    text.truncate(read);
-    Ok(text)
+fn guess(input: &Input, stated: &Stated) -> Result<DialectGuess, TabularError> {
+    let (sample, whole) = input.beginning(SNIFF_BYTES)?;
+    Ok(sniff_stated(&sample, whole, stated))
 }
 
 fn first_bad(inputs: &[Input], options: &ScanOptions) -> Result<Option<String>, TabularError> {

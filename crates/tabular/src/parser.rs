@@ -100,8 +100,10 @@ struct Parser<'a> {
     first_span: usize,
     /// Line ends before the record.
     record_line: u32,
-    /// Text after a closing quote was seen; where.
+    /// Text after a closing quote was seen, or a quote that seems to open a field within one; where.
     torn: Option<usize>,
+    /// A field of the record has a quote in it that stands in no quotes.
+    stray: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -120,6 +122,7 @@ impl<'a> Parser<'a> {
             first_span: 0,
             record_line: 0,
             torn: None,
+            stray: false,
         };
         let fields = limits.fields.unwrap_or(8).max(1);
         let guess = if limits.records == u64::MAX {
@@ -173,6 +176,7 @@ impl<'a> Parser<'a> {
                 self.state = State::Quoted;
             } else {
                 self.flags |= STRAY;
+                self.stray = true;
             }
         }
     }
@@ -262,6 +266,9 @@ impl<'a> Parser<'a> {
         }
         self.rows.total += 1;
         let fields = self.rows.spans.len() - self.first_span;
+        if std::mem::take(&mut self.stray) && self.torn.is_none() {
+            self.torn = self.quoted_over_fields();
+        }
         let torn = self.torn.take();
         if self.limits.fields.is_none() {
             self.rows.counts.push(fields as u32);
@@ -274,13 +281,45 @@ impl<'a> Parser<'a> {
         u64::from(self.rows.total) < self.limits.records
     }
 
+    /// Where a quote seems to open a field within one, if a quote that seems to close it ends a later
+    /// field: a separator may be missing before it, and those in between may be text. Inches and other
+    /// quotes that are just text do not look so.
+    #[cold]
+    fn quoted_over_fields(&self) -> Option<usize> {
+        let mut opened = None;
+        for span in &self.rows.spans[self.first_span..] {
+            if span.is_quoted() {
+                continue;
+            }
+            let (start, end) = span.range();
+            let text = &self.block[start as usize..end as usize];
+            let quotes = memchr::memchr_iter(self.dialect.quote, text);
+            let (count, last) = quotes.fold((0, 0), |(n, _), at| (n + 1, at));
+            if count % 2 == 0 {
+                continue;
+            }
+            let ends = last + 1 == text.len();
+            if ends && count == 1 && opened.is_some() {
+                return opened;
+            }
+            let before_text = text.get(last + 1).is_some_and(|b| !b.is_ascii_whitespace());
+            opened = before_text.then_some(start as usize + last);
+        }
+        None
+    }
+
     #[cold]
     fn refuse(&mut self, record: Record, fields: usize, torn: Option<usize>) {
         self.rows.spans.truncate(self.first_span);
         let (reason, expected, found) = match torn {
             Some(at) => {
                 let quote = char::from(self.dialect.quote);
-                let expected = format!("a delimiter or the line's end after a closing {quote}");
+                // Behind a closing quote there is none, or it would be a doubled one.
+                let expected = if self.block[at] == self.dialect.quote {
+                    format!("a delimiter before the {quote} that opens a field")
+                } else {
+                    format!("a delimiter or the line's end after a closing {quote}")
+                };
                 (
                     BadReason::Quote,
                     expected,
@@ -510,6 +549,24 @@ mod tests {
                 .unwrap()[0],
             b"5\" disk"
         );
+    }
+
+    #[test]
+    fn a_quote_that_seems_to_open_within_a_field_is_bad_if_a_later_field_closes_it() {
+        let found = bad("ab\"c,d\",e\n", 3);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].2, BadReason::Quote);
+        assert_eq!(found[0].4, "\"\\\"c,d\\\",e\"");
+        for text in [
+            "5\" disk,7\",x\n",
+            "6\"x4\",12\",x\n",
+            "a \"b\" c,d\",e\n",
+            "5\",7\",x\n",
+            "ab\"c,d\"e,f\n",
+            "ab\"c,\"d\",e\n",
+        ] {
+            assert_eq!(bad(text, 3), [], "{text:?}");
+        }
     }
 
     #[test]

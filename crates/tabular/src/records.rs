@@ -148,19 +148,14 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// Fields of each record, where no number was required.
-    pub(crate) fn field_counts(&self) -> impl Iterator<Item = usize> {
-        self.counts.iter().map(|&n| n as usize)
-    }
-
-    /// The fields of the first record, still escaped.
-    pub(crate) fn first_cells<'a>(&'a self, block: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        let fields = self.counts.first().map_or(0, |&n| n as usize);
-        self.spans
-            .get(..fields)
-            .unwrap_or_default()
-            .iter()
-            .map(move |s| s.bytes(block))
+    /// So many more lines end before all this.
+    pub(crate) fn shift_lines(&mut self, by: u32) {
+        self.lines += by;
+        let bad = self.bad.iter_mut().map(|bad| &mut bad.record);
+        let all = self.records.iter_mut().chain(bad);
+        for record in all.chain(&mut self.too_long) {
+            record.line += by;
+        }
     }
 
     /// Moves records to `bad`; `refused` is in order, each index into `records`. `width` is the

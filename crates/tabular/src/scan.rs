@@ -1,6 +1,6 @@
 //! The first pass: the whole input is read, counted, typed or held to a contract.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
@@ -144,7 +144,15 @@ pub(crate) fn places(
     names: &[String],
     file: &str,
 ) -> Result<Vec<usize>, TabularError> {
-    let place = |w: &&str| names.iter().position(|n| n == *w);
+    // Of two columns with one name the first.
+    let named = names
+        .iter()
+        .map(String::as_str)
+        .enumerate()
+        .rev()
+        .map(|(at, name)| (name, at));
+    let at: HashMap<&str, usize> = named.collect();
+    let place = |w: &&str| at.get(*w).copied();
     let missing: Vec<String> = wanted
         .iter()
         .filter(|w| place(w).is_none())

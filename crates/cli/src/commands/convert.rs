@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use gristmill_runner::{Cancel, EventSink, ExitCode, Level, RunError, Stage};
 use gristmill_tabular::{
-    Column, ColumnType, ConvertJob, Converted, Format, Input, Layout, OnBadRow as TabularOnBadRow,
-    ParquetCompression, Progress, ScanOptions, Schema, TabularError, Target, Typing,
-    convert as work, scan,
+    Column, ColumnType, ConvertJob, Converted, Dialect, Format, Found, Input, Layout,
+    OnBadRow as TabularOnBadRow, ParquetCompression, Progress, ScanOptions, Schema, Settled,
+    TabularError, Target, Typing, convert as work, scan,
 };
 use serde_json::json;
 
 use crate::answer::Printer;
 use crate::args::Global;
 use crate::args_convert::{Codec, Columns, ConvertArgs, OnBadRow, OnNewColumn, YesNo};
-use crate::commands::convert_inputs::{dialect_in_words, dialect_of, head, open_inputs};
+use crate::commands::convert_inputs::{dialect_in_words, open_inputs, settled};
 use crate::commands::convert_training as training;
 use crate::commands::{runtime, threads};
 use crate::signals;
@@ -45,26 +45,39 @@ pub(crate) fn convert(
     check_bad_rows(args, inputs)?;
     let scratch = scratch_folder(output);
     let inputs = open_inputs(inputs, args.from, args.csv.encoding, &scratch)?;
-    let job = job(args, inputs, output, to)?;
+    let settled = settled(&args.csv, inputs.first())?;
+    let job = job(args, inputs, output, to, settled.dialect)?;
+    let dialect = job
+        .inputs
+        .iter()
+        .any(|i| i.layout == Layout::Csv)
+        .then_some(&settled);
     // Only now: a read from standard input is better ended by the signal itself.
     let cancel = Cancel::default();
     let runtime = runtime()?;
     let _inside = runtime.enter();
     signals::listen(&cancel);
     let progress = Bar::new(global, cancel);
-    if job.inputs.iter().any(|i| i.layout == Layout::Csv) {
-        progress.note(dialect_in_words(&job.options.dialect));
+    if let Some(settled) = dialect {
+        progress.note(dialect_in_words(&settled.dialect));
     }
     warn_of_new_columns(args, &job, &progress)?;
     let begun = std::time::Instant::now();
     let done = work(job, &progress);
     progress.view.clear();
-    let done = done.map_err(|e| progress.interrupted_or(e))?;
+    let advice = dialect.and_then(|d| d.advice.as_deref());
+    let done = done.map_err(|e| advised(progress.interrupted_or(e), advice))?;
     progress.tell(&done, begun.elapsed().as_secs_f64());
+    if let Some(advice) = advice {
+        progress.warn(format!(
+            "the data looks as if it needs {advice}; `gristmill inspect` shows how it would be read then"
+        ));
+    }
     answer(
         printer,
         args,
         output,
+        dialect,
         &done,
         begun.elapsed().as_secs_f64(),
         streamed,
@@ -125,6 +138,19 @@ fn check_bad_rows(args: &ConvertArgs, inputs: &[PathBuf]) -> Result<(), RunError
     Ok(())
 }
 
+/// Where the data is at fault, another dialect may be what it needs.
+fn advised(mut error: RunError, advice: Option<&str>) -> RunError {
+    if let (ExitCode::Data, Some(advice)) = (error.exit, advice) {
+        let look =
+            format!("the data looks as if it needs {advice} (`gristmill inspect` shows more)");
+        error.help = Some(match error.help {
+            Some(help) => format!("{look}; else {help}"),
+            None => look,
+        });
+    }
+    error
+}
+
 /// The class of an error, with advice that fits a command without state.
 fn explained(error: TabularError) -> RunError {
     let full = matches!(&error, TabularError::Io { source, .. }
@@ -179,9 +205,10 @@ fn job(
     inputs: Vec<Input>,
     output: &Path,
     to: Format,
+    dialect: Dialect,
 ) -> Result<ConvertJob, RunError> {
     let mut options = ScanOptions {
-        dialect: dialect_of(&args.csv, &head(inputs.first())?),
+        dialect,
         null_tokens: args.csv.null.clone(),
         threads: threads(args.csv.threads),
         limit_rows: args.limit_rows,
@@ -308,6 +335,7 @@ fn answer(
     printer: &Printer,
     args: &ConvertArgs,
     output: &Path,
+    dialect: Option<&Settled>,
     done: &Converted,
     seconds: f64,
     streamed: bool,
@@ -320,6 +348,7 @@ fn answer(
         "split": training::split_json(done),
         "quarantine": done.quarantined,
         "output": { "uri": null, "path": output, "files": done.files.iter().map(|f| &f.path).collect::<Vec<_>>(), "rows": done.rows },
+        "dialect": dialect,
         "schema": done.schema,
         "seconds": seconds,
         "error": null,
@@ -337,6 +366,13 @@ fn answer(
             if done.rows == 1 { "" } else { "s" },
             output.display()
         );
+        if let Some(found) = dialect.filter(|d| d.found == Found::Detected) {
+            text.push_str(&format!(
+                "read with {}, as found in the data (confidence {:.2})\n",
+                dialect_in_words(&found.dialect),
+                found.confidence
+            ));
+        }
         text.push_str(&training::summary(args, done));
         if quarantined > 0 {
             let place = args.bad_rows.as_ref().map_or_else(

@@ -1,14 +1,14 @@
 //! What is read: the files that names stand for, and how their text is written.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use gristmill_runner::{ExitCode, RunError};
 use gristmill_tabular::{
-    Dialect, Format, Input, Layout, TabularError, TextEncoding, sniff_dialect,
+    Dialect, Format, Input, Layout, NO_QUOTE, SNIFF_BYTES, Settled, Stated, TabularError,
+    TextEncoding, settle_dialect, sniff_stated,
 };
 
-use crate::args_convert::{CsvArgs, Header};
+use crate::args_convert::{Character, CsvArgs, Header};
 use crate::commands::convert::{DASH, usage};
 
 /// The inputs, in order. `-` is standard input, kept in `scratch` so that it can be read twice.
@@ -70,63 +70,68 @@ fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, RunError> {
     Ok(found)
 }
 
-/// How much of an input the dialect is guessed from.
-const SAMPLE_BYTES: u64 = 256 * 1024;
-
-/// The first text of an input, decompressed; nothing of one that is no CSV.
+/// The beginning of an input's text, and whether it is all of it; nothing of one that is no CSV.
 ///
 /// # Errors
 /// When it cannot be read.
-pub(crate) fn head(input: Option<&Input>) -> Result<Vec<u8>, RunError> {
-    let Some(input) = input.filter(|input| input.layout == Layout::Csv) else {
-        return Ok(Vec::new());
-    };
-    let mut sample = Vec::new();
-    input
-        .text()?
-        .take(SAMPLE_BYTES)
-        .read_to_end(&mut sample)
-        .map_err(TabularError::io("read", &input.name))?;
-    Ok(sample)
+fn head(input: Option<&Input>) -> Result<(Vec<u8>, bool), RunError> {
+    match input.filter(|input| input.layout == Layout::Csv) {
+        Some(input) => Ok(input.beginning(SNIFF_BYTES)?),
+        None => Ok((Vec::new(), true)),
+    }
 }
 
-/// The beginning of a file's text.
-///
-/// # Errors
-/// When it cannot be read.
-pub(crate) fn read_sample(
-    path: &Path,
-    encoding: Option<TextEncoding>,
-) -> Result<Vec<u8>, RunError> {
-    head(Some(&Input::file(path).with_encoding(encoding)))
-}
-
-/// The dialect: what was given, completed by what the data shows.
-pub(crate) fn dialect_of(args: &CsvArgs, sample: &[u8]) -> Dialect {
-    let guess = sniff_dialect(sample).dialect;
-    Dialect {
-        delimiter: args.delimiter.unwrap_or(guess.delimiter),
-        quote: args.quote.unwrap_or(guess.quote),
+/// What the options state of the dialect; `--header auto` states nothing.
+pub(crate) fn stated(args: &CsvArgs) -> Stated {
+    Stated {
+        delimiter: args.delimiter.and_then(Character::stated),
+        quote: args.quote.and_then(Character::stated),
         escape: args.escape,
         comment: args.comment,
         header: match args.header {
-            Header::Yes => true,
-            Header::No => false,
-            Header::Auto => guess.header,
+            Some(Header::Yes) => Some(true),
+            Some(Header::No) => Some(false),
+            Some(Header::Auto) | None => None,
         },
+        skip_lines: args.skip_lines,
     }
+}
+
+/// The dialect to read the inputs with, by the options and the first of them. Names are in the first
+/// record unless the options say otherwise.
+///
+/// # Errors
+/// When it cannot be read, and when the data shows two delimiters.
+pub(crate) fn settled(args: &CsvArgs, first: Option<&Input>) -> Result<Settled, RunError> {
+    let mut stated = stated(args);
+    let (sample, whole) = head(first)?;
+    if args.header == Some(Header::Auto) {
+        stated.header = Some(sniff_stated(&sample, whole, &stated).dialect.header);
+    }
+    let name = first.map_or("", |input| &input.name);
+    Ok(settle_dialect(name, &sample, whole, &stated)?)
 }
 
 /// `delimiter ',', quote '"', a header`.
 pub(crate) fn dialect_in_words(dialect: &Dialect) -> String {
-    let header = if dialect.header {
-        "a header"
-    } else {
-        "no header"
+    let quote = match dialect.quote {
+        NO_QUOTE => "no quotes".to_owned(),
+        quote => format!("quote {:?}", char::from(quote)),
     };
-    format!(
-        "delimiter {:?}, quote {:?}, {header}",
-        char::from(dialect.delimiter),
-        char::from(dialect.quote)
-    )
+    let mut text = format!("delimiter {:?}, {quote}", char::from(dialect.delimiter));
+    for (role, byte) in [("escape", dialect.escape), ("comment", dialect.comment)] {
+        if let Some(byte) = byte {
+            text.push_str(&format!(", {role} {:?}", char::from(byte)));
+        }
+    }
+    if dialect.skip_lines > 0 {
+        let s = if dialect.skip_lines == 1 { "" } else { "s" };
+        text.push_str(&format!(", {} line{s} skipped", dialect.skip_lines));
+    }
+    text.push_str(if dialect.header {
+        ", a header"
+    } else {
+        ", no header"
+    });
+    text
 }

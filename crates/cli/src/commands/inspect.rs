@@ -13,25 +13,13 @@ use serde_json::json;
 
 use crate::answer::{Printer, printable};
 use crate::args_convert::InspectArgs;
-use crate::commands::convert_inputs::{dialect_in_words, dialect_of, read_sample};
+use crate::commands::convert_inputs::{dialect_in_words, stated};
 use crate::commands::threads;
 use gristmill_runner::words::grouped;
 
 pub(crate) fn inspect(args: &InspectArgs, printer: &Printer) -> Result<ExitCode, RunError> {
-    let given = args.csv.delimiter.is_some()
-        || args.csv.quote.is_some()
-        || args.csv.escape.is_some()
-        || args.csv.comment.is_some()
-        || args.csv.header != crate::args_convert::Header::Yes;
     let options = InspectOptions {
-        dialect: if given {
-            Some(dialect_of(
-                &args.csv,
-                &read_sample(&args.file, args.csv.encoding)?,
-            ))
-        } else {
-            None
-        },
+        dialect: stated(&args.csv),
         encoding: args.csv.encoding,
         null_tokens: args.csv.null.clone(),
         first_rows: args.rows,
@@ -108,6 +96,21 @@ fn describe_text(
         let words = dialect_in_words(dialect);
         writeln!(out, "dialect      {words} (confidence {confidence:.2})")?;
     }
+    if let Some(parts) = &csv.confidences {
+        writeln!(
+            out,
+            "  confidence delimiter {:.2}, quote {:.2}, escape {:.2}, comment {:.2}, skip-lines {:.2}, header {:.2}",
+            parts.delimiter,
+            parts.quote,
+            parts.escape,
+            parts.comment,
+            parts.skip_lines,
+            parts.header
+        )?;
+    }
+    if let Some(options) = &csv.options {
+        writeln!(out, "  options    {options}")?;
+    }
     let bad: u64 = csv.bad_rows.values().sum();
     writeln!(
         out,
@@ -122,13 +125,7 @@ fn describe_text(
         writeln!(out, "  first      {}", printable(first))?;
     }
     writeln!(out, "columns      {}", csv.schema.columns.len())?;
-    let width = csv
-        .schema
-        .columns
-        .iter()
-        .map(|c| c.name.chars().count())
-        .max()
-        .unwrap_or(0);
+    let width = width_of(csv.schema.columns.iter().map(|c| c.name.as_str()));
     for column in &csv.schema.columns {
         let null = if column.nullable { ", nullable" } else { "" };
         writeln!(
@@ -202,12 +199,7 @@ fn describe_parquet(
         counted(parquet.row_groups.len() as u64, "row group")
     )?;
     writeln!(out, "columns      {}", parquet.columns.len())?;
-    let width = parquet
-        .columns
-        .iter()
-        .map(|c| c.name.chars().count())
-        .max()
-        .unwrap_or(0);
+    let width = width_of(parquet.columns.iter().map(|c| c.name.as_str()));
     for c in &parquet.columns {
         let logical = c
             .logical_type
@@ -241,6 +233,13 @@ fn describe_parquet(
         writeln!(out, "first rows   not shown: {}", printable(problem))?;
     }
     rows(out, &parquet.first_rows)
+}
+
+/// The width that names are padded to; one that is longer sticks out.
+fn width_of<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+    const WIDEST: usize = 60;
+    let longest = names.map(|name| name.chars().count()).max();
+    longest.unwrap_or(0).min(WIDEST)
 }
 
 /// `1 chunk`, `2 chunks`.

@@ -64,7 +64,7 @@ fn what_is_refused_has_its_code_and_leaves_nothing() {
             ");
         }
     }
-    insta::assert_snapshot!(refused(&["twice.csv", "x.csv"], 65), @r#"error: twice.csv:1: header: columns 1 and 2 are both named "a": rename one of them"#);
+    insta::assert_snapshot!(refused(&["twice.csv", "x.csv"], 65), @r#"error: twice.csv:1: header: columns 1 and 2 are both named "a": rename one of them, or read the file without a header (source.header: false, --header no)"#);
     insta::assert_snapshot!(refused(&["in.csv", "x.csv", "--max-rows", "1"], 2), @r"
     error: x.csv is the name of a file, and several files are asked for
       help: name a folder, with a slash at its end, and the format with --to

@@ -705,7 +705,7 @@ fn answers_for_programs() {
     assert_eq!(stored, answer);
     assert!(answer["seconds"].as_f64().unwrap() >= 0.0);
     answer["seconds"] = 0.into();
-    insta::assert_snapshot!(answer.to_string(), @r#"{"status":"succeeded","exit":0,"rows":{"source":3,"quarantined":0,"unlabelled":0,"written":3},"split":null,"quarantine":{},"output":{"uri":null,"path":"o.parquet","files":["o.parquet"],"rows":3},"schema":[{"name":"id","type":"int64","nullable":false},{"name":"name","type":"string","nullable":true},{"name":"at","type":"timestamp_utc","nullable":true}],"seconds":0,"error":null}"#);
+    insta::assert_snapshot!(answer.to_string(), @r#"{"status":"succeeded","exit":0,"rows":{"source":3,"quarantined":0,"unlabelled":0,"written":3},"split":null,"quarantine":{},"output":{"uri":null,"path":"o.parquet","files":["o.parquet"],"rows":3},"dialect":{"delimiter":",","quote":"\"","escape":null,"comment":null,"header":true,"found":"default","confidence":0.99},"schema":[{"name":"id","type":"int64","nullable":false},{"name":"name","type":"string","nullable":true},{"name":"at","type":"timestamp_utc","nullable":true}],"seconds":0,"error":null}"#);
     let failed = project
         .run(&[&["convert", "absent.csv", "p.parquet"], &json[..]].concat())
         .expect(66);

@@ -27,7 +27,9 @@ fn text_in_each_wrapper() {
     let said = |file: &str| project.run(&["inspect", file]).expect(0).stdout;
     insta::assert_snapshot!(said("in.csv"), @r#"
     in.csv: CSV, 50 bytes
-    dialect      delimiter ';', quote '"', a header (confidence 0.80)
+    dialect      delimiter ';', quote '"', a header (confidence 0.76)
+      confidence delimiter 0.76, quote 0.67, escape 0.50, comment 0.50, skip-lines 0.76, header 0.81
+      options    --delimiter ';'
     rows         4, 1 of them bad
       ragged     1
       first      in.csv:5: record 4 (byte 46): expected 3 fields, found 2 fields
@@ -43,7 +45,9 @@ fn text_in_each_wrapper() {
     insta::assert_snapshot!(said("w.csv.gz"), @r#"
     w.csv.gz: CSV, 66 bytes
     compression  gzip, 46 bytes of text, ratio 0.70
-    dialect      delimiter ';', quote '"', a header (confidence 1.00)
+    dialect      delimiter ';', quote '"', a header (confidence 0.96)
+      confidence delimiter 0.96, quote 0.67, escape 0.50, comment 0.50, skip-lines 0.95, header 0.81
+      options    --delimiter ';'
     rows         3, 0 of them bad
     columns      3
       id     int64
@@ -58,7 +62,9 @@ fn text_in_each_wrapper() {
     w.csv.sz: CSV, 64 bytes
     compression  snappy_framed, 46 bytes of text, ratio 0.72
     framing      1 stream, 1 chunk, the largest of 46 bytes, all checksums agree
-    dialect      delimiter ';', quote '"', a header (confidence 1.00)
+    dialect      delimiter ';', quote '"', a header (confidence 0.96)
+      confidence delimiter 0.96, quote 0.67, escape 0.50, comment 0.50, skip-lines 0.95, header 0.81
+      options    --delimiter ';'
     rows         3, 0 of them bad
     columns      3
       id     int64
@@ -150,7 +156,7 @@ fn what_programs_get() {
         .run(&["inspect", "in.csv", "--output", "json", "--rows", "1"])
         .expect(0)
         .json();
-    insta::assert_snapshot!(answer.to_string(), @r#"{"format":"csv","compression":"none","name_says":null,"bytes":50,"text_bytes":50,"dialect":{"delimiter":";","quote":"\"","escape":null,"comment":null,"header":true},"confidence":0.8,"schema":[{"name":"id","type":"int64","nullable":false},{"name":"name","type":"string","nullable":true},{"name":"score","type":"float64","nullable":true,"null_tokens":["NA","N/A","NULL","null","NaN","nan","\\N"]}],"rows":4,"bad_rows":{"ragged":1},"first_bad_row":"in.csv:5: record 4 (byte 46): expected 3 fields, found 2 fields","first_rows":[["1","Ada","0.5"]],"framing":null}"#);
+    insta::assert_snapshot!(answer.to_string(), @r#"{"format":"csv","compression":"none","name_says":null,"bytes":50,"text_bytes":50,"dialect":{"delimiter":";","quote":"\"","escape":null,"comment":null,"header":true},"confidence":0.76,"confidences":{"delimiter":0.76,"quote":0.67,"escape":0.5,"comment":0.5,"skip_lines":0.76,"header":0.81},"options":"--delimiter ';'","schema":[{"name":"id","type":"int64","nullable":false},{"name":"name","type":"string","nullable":true},{"name":"score","type":"float64","nullable":true,"null_tokens":["NA","N/A","NULL","null","NaN","nan","\\N"]}],"rows":4,"bad_rows":{"ragged":1},"first_bad_row":"in.csv:5: record 4 (byte 46): expected 3 fields, found 2 fields","first_rows":[["1","Ada","0.5"]],"framing":null}"#);
     let parquet = project
         .run(&["inspect", "t.parquet", "--output", "json", "--rows", "0"])
         .expect(0)

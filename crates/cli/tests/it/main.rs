@@ -7,6 +7,7 @@ mod benches;
 mod contract;
 mod convert_refusals;
 mod converting;
+mod dialects;
 mod documents;
 mod driven;
 mod encodings;

@@ -34,6 +34,7 @@ fn dialect_of_text(view: &mut View<'_>) {
         "escape",
         "comment",
         "header",
+        "skip_lines",
     ] {
         let path = format!("source.{key}");
         // JSON Lines are text too.

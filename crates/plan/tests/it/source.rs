@@ -78,6 +78,11 @@ fn a_dialect_is_for_csv() {
         mistakes("format: csv\n  delimiter: ';'\n  header: false"),
         ""
     );
+    assert_eq!(mistakes("quote: none\n  skip_lines: 2"), "");
+    insta::assert_snapshot!(mistakes("quote: no\n  skip_lines: -1"), @"
+    [bad-value] p.yaml:9:10: `source.quote`: `no` is not one ASCII character
+    [bad-value] p.yaml:10:15: `source.skip_lines`: expected an integer from 0 to 1000000, found -1
+    ");
     insta::assert_snapshot!(mistakes("format: jsonl\n  delimiter: ';'\n  header: true"), @r"
     [conflict] p.yaml:10:14: `source.delimiter` is for CSV; it has no effect with `format: jsonl`
       help: remove one of them

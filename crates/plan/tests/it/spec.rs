@@ -281,6 +281,7 @@ fn everything_that_can_be_written_arrives() {
                 header: Some(
                     false,
                 ),
+                skip_lines: None,
             },
             null_tokens: [
                 "none",

@@ -5,7 +5,7 @@ use crate::format::Format;
 use crate::header;
 use crate::scan::{ScanOptions, Typing};
 
-use super::plain_csv::{Fault, Record, line_ends, read};
+use super::plain_csv::{Fault, Record, is_name, line_ends, read};
 use super::seen_rows::{Bad, Row, Seen, see};
 use super::{choices, dialect, text_input};
 
@@ -62,11 +62,10 @@ fn as_read_plainly(seen: &Seen, text: &[u8], options: &ScanOptions) {
     let mut records = records.iter();
     if dialect.header {
         let header = records.next().expect("a header");
-        let names = header
-            .fields
-            .iter()
-            .map(|f| String::from_utf8(f.text.clone()));
-        assert_eq!(names.map(|n| n.unwrap()).collect::<Vec<_>>(), seen.names);
+        assert_eq!(header.fields.len(), seen.names.len());
+        for (place, (field, name)) in header.fields.iter().zip(&seen.names).enumerate() {
+            is_name(&field.text, name, place);
+        }
     }
     let limit = options.limit_rows.unwrap_or(u64::MAX) as usize;
     let (mut rows, mut bad) = (Vec::new(), Vec::new());

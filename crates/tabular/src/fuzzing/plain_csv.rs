@@ -25,6 +25,8 @@ impl Field {
 pub(super) enum Fault {
     /// Text after a closing quote, from here on.
     Torn(usize),
+    /// A quote here seems to open a field in the middle of one, as a later one ends with a quote.
+    Opened(usize),
     /// The quote that opens here is never closed.
     Unclosed(usize),
 }
@@ -51,6 +53,15 @@ pub(super) struct Table {
     pub(super) last_start: usize,
     /// The last record ended with a line end, not with the text.
     pub(super) terminated: bool,
+}
+
+/// A column is called as the header says; one without a name, by its place.
+pub(super) fn is_name(cell: &[u8], name: &str, place: usize) {
+    if cell.is_empty() {
+        assert_eq!(name, format!("column_{}", place + 1));
+    } else {
+        assert_eq!(name.as_bytes(), cell);
+    }
 }
 
 /// Line ends in `text[from..to]`: `\r\n` is one, and belongs to its `\r`.
@@ -115,7 +126,9 @@ fn read_record(text: &[u8], start: usize, line: usize, dialect: &Dialect) -> Rec
         fault: None,
     };
     let mut at = start;
+    let mut starts = Vec::new();
     loop {
+        starts.push(at);
         let field = if text.get(at) == Some(&dialect.quote) {
             read_quoted(text, &mut at, dialect, &mut record.fault)
         } else {
@@ -124,10 +137,34 @@ fn read_record(text: &[u8], start: usize, line: usize, dialect: &Dialect) -> Rec
         record.fields.push(field);
         record.end = at;
         if text.get(at) != Some(&dialect.delimiter) || at == text.len() {
+            let opened = opened(&record.fields, &starts, dialect.quote);
+            record.fault = record.fault.or(opened.map(Fault::Opened));
             return record;
         }
         at += 1;
     }
+}
+
+/// Among the bare fields with an odd number of quotes: the last quote of the first of two neighbours,
+/// if text follows it at once, and the second's only quote is its end.
+fn opened(fields: &[Field], starts: &[usize], quote: u8) -> Option<usize> {
+    let places =
+        |f: &Field| -> Vec<usize> { (0..f.text.len()).filter(|&i| f.text[i] == quote).collect() };
+    let bare = fields.iter().zip(starts).filter(|(f, _)| !f.quoted);
+    let odd: Vec<(&Field, usize, Vec<usize>)> = bare
+        .map(|(f, start)| (f, *start, places(f)))
+        .filter(|(_, _, places)| places.len() % 2 == 1)
+        .collect();
+    odd.windows(2).find_map(|pair| {
+        let ((first, start, quotes), (second, _, closing)) = (&pair[0], &pair[1]);
+        let last = *quotes.last()?;
+        let text_follows = first
+            .text
+            .get(last + 1)
+            .is_some_and(|b| !b" \t\n\r\x0c".contains(b));
+        let closes = closing.as_slice() == [second.text.len() - 1];
+        (text_follows && closes).then_some(start + last)
+    })
 }
 
 /// Up to the delimiter or line end.

@@ -1,8 +1,8 @@
 //! Guesses from first bytes.
 
 use crate::compression::Compression;
-use crate::dialect::sniff_dialect;
 use crate::format::Layout;
+use crate::sniff::sniff_dialect;
 
 /// A guess is never one that is refused, its confidence is a share, and a guess at more of the same bytes
 /// does not panic either.

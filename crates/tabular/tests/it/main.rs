@@ -9,5 +9,6 @@ mod parquet_sink;
 mod parquet_types;
 mod reading;
 mod sharding;
+mod sniffing;
 mod there_and_back;
 mod training;

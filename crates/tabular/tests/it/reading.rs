@@ -122,14 +122,93 @@ fn headers_that_name_nothing_are_refused() {
     let message = |text: &str| failure(text, &options()).to_string();
     insta::assert_snapshot!(message(""), @"a.csv: the file is empty: expected at least a header line");
     insta::assert_snapshot!(message("\u{feff}\n\n"), @"a.csv: the file is empty: expected at least a header line");
-    insta::assert_snapshot!(message("a,b,a\n"), @r#"a.csv:1: header: columns 1 and 3 are both named "a": rename one of them"#);
-    insta::assert_snapshot!(message("\na,,c\n"), @"a.csv:2: header: column 2 of 3 has no name: give it one, or read the file without a header");
+    insta::assert_snapshot!(message("a,b,a\n"), @r#"a.csv:1: header: columns 1 and 3 are both named "a": rename one of them, or read the file without a header (source.header: false, --header no)"#);
+    insta::assert_snapshot!(message("\na,,\n"), @"a.csv:2: header: column 2 of 3 has no name: give it one, or read the file without a header (source.header: false, --header no); if the table begins further down, skip the lines before it (source.skip_lines, --skip-lines)");
+    assert_eq!(
+        message(",5,c\n"),
+        message("\n,b\n")
+            .replace(":2:", ":1:")
+            .replace("of 2", "of 3")
+    );
     let error = scan(&[named("a.csv", b"a,\xff\n")], &options(), &()).unwrap_err();
     insta::assert_snapshot!(error, @"a.csv:1: header: the name of column 2 is not UTF-8: name the encoding (source.encoding, --encoding)");
     assert!(matches!(
         scan(&[], &options(), &()),
         Err(TabularError::NoInput)
     ));
+}
+
+#[test]
+fn one_name_may_be_missing_among_others() {
+    let names = |text: &str| {
+        scan(&[input(text)], &options(), &())
+            .unwrap()
+            .header
+            .join(" ")
+    };
+    assert_eq!(names("a,,c\n1,2,3\n"), "a column_2 c");
+    assert_eq!(names("a,b,\n1,2,\n"), "a b column_3");
+    assert_eq!(names(",a,b\n1,2,3\n"), "column_1 a b");
+}
+
+#[test]
+fn lines_before_the_table_are_skipped() {
+    for (text, skip_lines) in [
+        ("x,\"\n\na,b\n1,2\n", 2),
+        ("\u{feff}x\r\na,b\r\n1,2", 1),
+        ("x\r\ra,b\r1,2\r", 2),
+        ("a,b\n1,2\n", 0),
+    ] {
+        let dialect = Dialect {
+            skip_lines,
+            ..Dialect::default()
+        };
+        let options = ScanOptions {
+            dialect,
+            ..options()
+        };
+        for block_bytes in [1, 2, 3, 5, 100] {
+            let options = ScanOptions {
+                block_bytes,
+                ..options.clone()
+            };
+            let scan = scan(&[input(text)], &options, &()).unwrap();
+            assert_eq!(
+                (scan.header.join(" "), scan.rows_source),
+                ("a b".into(), 1),
+                "{text:?}"
+            );
+        }
+        let end = if text.ends_with(['\n', '\r']) {
+            ""
+        } else {
+            "\n"
+        };
+        let bad = failure(&format!("{text}{end}3\n"), &options).to_string();
+        let line = 3 + skip_lines;
+        assert!(bad.starts_with(&format!("a.csv:{line}: record 2")), "{bad}");
+        let bare = Dialect {
+            header: false,
+            ..options.dialect
+        };
+        let options = ScanOptions {
+            dialect: bare,
+            ..options
+        };
+        assert_eq!(scan(&[input(text)], &options, &()).unwrap().rows_source, 2);
+    }
+    let dialect = Dialect {
+        skip_lines: 3,
+        ..Dialect::default()
+    };
+    let past = failure(
+        "a\n1\n",
+        &ScanOptions {
+            dialect,
+            ..options()
+        },
+    );
+    insta::assert_snapshot!(past, @"a.csv: the file is empty: expected at least a header line after the lines to skip (skip_lines)");
 }
 
 #[test]
