@@ -1,6 +1,6 @@
 //! To Parquet: types first, from the whole input or a contract, then rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow_array::{
@@ -248,11 +248,12 @@ impl TypedRows {
             likely: types.likely.is_some(),
         };
         let mut fields = Vec::new();
+        let places = types.schema.places();
         for output in columns_of(job, pass.names(), arrangement, &types.schema)? {
             let (column, rule) = match output.from {
                 From::Label => (label_column(label_type), None),
                 From::Column(place) => {
-                    let column = column_at(&types.schema, &pass.names()[place])?;
+                    let column = column_at(&types.schema, &places, &pass.names()[place])?;
                     let rule = match &types.likely {
                         Some(likely) => likely.rule(place),
                         None => Rule::new(place, column.clone(), &job.options.null_tokens),
@@ -381,9 +382,12 @@ fn label_column(column_type: Option<ColumnType>) -> Column {
     }
 }
 
-fn column_at(schema: &Schema, name: &str) -> Result<Column, TabularError> {
-    let at = schema.index_of(name);
-    let column = at.map(|i| schema.columns[i].clone());
+fn column_at(
+    schema: &Schema,
+    places: &HashMap<&str, usize>,
+    name: &str,
+) -> Result<Column, TabularError> {
+    let column = places.get(name).map(|&i| schema.columns[i].clone());
     column.ok_or_else(|| TabularError::Internal(format!("column {name:?} has no type")))
 }
 
@@ -414,9 +418,10 @@ fn columns_of(
     arrangement: &Arrangement,
     schema: &Schema,
 ) -> Result<Vec<OutputColumn>, TabularError> {
+    let places = schema.places();
     let typed = |column: &OutputColumn| match column.from {
         From::Label => true,
-        From::Column(place) => schema.index_of(&names[place]).is_some(),
+        From::Column(place) => places.contains_key(names[place].as_str()),
     };
     let chosen = arrangement.columns.clone();
     if job.select.is_none() && matches!(job.options.typing, Typing::Contract(_)) {

@@ -1,5 +1,7 @@
 //! To text: the same bytes in another wrapper, canonical CSV, or JSON Lines.
 
+use std::collections::HashSet;
+
 use crate::arrangement::{Arranged, Arrangement, From};
 use crate::arrow_columns::Rule;
 use crate::blocks::Block;
@@ -290,12 +292,15 @@ fn json_cells(
     schema: Option<&Schema>,
     held: &mut Vec<Rule>,
 ) -> Vec<CellAs> {
+    let places = schema.map(Schema::places);
+    let mut known: HashSet<usize> = held.iter().map(|h| h.index).collect();
     let cell = |from: &From| {
         let From::Column(place) = *from else {
             return CellAs::Own;
         };
         let name = &pass.names()[place];
-        let column = schema.and_then(|s| s.index_of(name).map(|i| s.columns[i].clone()));
+        let at = places.as_ref().and_then(|p| p.get(name.as_str()));
+        let column = schema.and_then(|s| at.map(|&i| s.columns[i].clone()));
         match column {
             None if schema.is_none() => CellAs::Own,
             column => {
@@ -303,9 +308,7 @@ fn json_cells(
                     crate::schema::Column::new(name.clone(), ColumnType::String)
                 });
                 let rule = Rule::new(place, column, &job.options.null_tokens);
-                if rule.column.column_type != ColumnType::String
-                    && !held.iter().any(|h| h.index == place)
-                {
+                if rule.column.column_type != ColumnType::String && known.insert(place) {
                     held.push(rule.clone());
                 }
                 CellAs::Typed(Box::new(rule))

@@ -117,7 +117,8 @@ impl Pass {
         let Typing::Contract(contract) = &options.typing else {
             return Ok(());
         };
-        let unknown = |name: &&String| contract.index_of(name).is_none();
+        let places = contract.places();
+        let unknown = |name: &&String| !places.contains_key(name.as_str());
         let new: Vec<String> = self.names.iter().filter(unknown).cloned().collect();
         if new.is_empty() || !options.refuse_new_columns {
             return Ok(());

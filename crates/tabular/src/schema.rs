@@ -1,5 +1,6 @@
 //! Columns and their types, as contracts give them and as inference finds them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
@@ -125,6 +126,13 @@ impl Schema {
     /// The place of a column, from 0.
     pub fn index_of(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|c| c.name == name)
+    }
+
+    /// The place of each column by its name, to look up many.
+    pub(crate) fn places(&self) -> HashMap<&str, usize> {
+        let named = self.columns.iter().enumerate();
+        // The first of a name counts, as in `index_of`.
+        named.rev().map(|(i, c)| (c.name.as_str(), i)).collect()
     }
 
     /// The schema of record batches of these columns, in this order.
