@@ -46,7 +46,8 @@ pub(crate) fn convert(
     let scratch = scratch_folder(output);
     let inputs = open_inputs(inputs, args.from, args.csv.encoding, &scratch)?;
     let settled = settled(&args.csv, inputs.first())?;
-    let job = job(args, inputs, output, to, settled.dialect)?;
+    let mut job = job(args, inputs, output, to, settled.dialect)?;
+    job.digests = global.verbose > 0;
     let dialect = job
         .inputs
         .iter()
@@ -446,11 +447,13 @@ impl Bar {
             ));
         }
         for part in &done.files {
+            let digest = part.sha256.as_ref().map(|d| format!(", SHA-256 {d}"));
             self.note(format!(
-                "{}: {} rows, {} bytes",
+                "{}: {} rows, {} bytes{}",
                 part.path.display(),
                 grouped(part.rows),
-                grouped(part.bytes)
+                grouped(part.bytes),
+                digest.unwrap_or_default()
             ));
         }
         self.note(format!(
