@@ -27,6 +27,9 @@ fn bits_below(count: usize) -> u32 {
 
 /// Appends `values`, each below `2^width`; `width` is at most 32.
 fn write_hybrid(values: &[u32], width: u32, out: &mut PageBuffer) {
+    if values.is_empty() {
+        return;
+    }
     if width == 0 {
         // All are zero: a run without a value's bytes.
         out.varint((values.len() as u64) << 1);
@@ -210,6 +213,15 @@ mod tests {
         assert!(bytes.is_empty() && values[count..].iter().all(|&v| v == 0));
         values.truncate(count);
         values
+    }
+
+    #[test]
+    fn nothing_takes_no_byte() {
+        for width in [0, 1, 32] {
+            let mut out = PageBuffer::default();
+            write_hybrid(&[], width, &mut out);
+            assert!(out.as_slice().is_empty());
+        }
     }
 
     #[test]
