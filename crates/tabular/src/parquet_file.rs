@@ -19,6 +19,7 @@ use parquet::file::properties::{
 };
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, TypePtr};
+use rayon::prelude::*;
 
 use crate::chunk_writer::EncodedChunk;
 use crate::column_chunk::FlatColumn;
@@ -119,12 +120,18 @@ impl FilePlan {
     /// Stores columns as they are where Snappy does little to them, judged by the rows of the first
     /// row group.
     pub(crate) fn with_codecs_for(mut self, first: &[Vec<ArrayRef>]) -> Result<Self, ParquetError> {
-        for (column, blocks) in self.flat.iter_mut().zip(first) {
-            let stored = column.as_ref().map(|c| c.judged_by(blocks));
-            if let Some(stored) = stored.transpose()?.flatten() {
-                *column = Some(Arc::new(stored));
-            }
-        }
+        let mut columns = self.flat.iter_mut().zip(first);
+        columns.try_for_each(|(column, blocks)| judge_codec(column, blocks))?;
+        Ok(self)
+    }
+
+    /// The same on the rayon pool that the caller runs in.
+    pub(crate) fn with_codecs_in_parallel(
+        mut self,
+        first: &[Vec<ArrayRef>],
+    ) -> Result<Self, ParquetError> {
+        let columns = self.flat.par_iter_mut().zip(first);
+        columns.try_for_each(|(column, blocks)| judge_codec(column, blocks))?;
         Ok(self)
     }
 
@@ -268,4 +275,16 @@ pub(crate) fn columnar(path: PathBuf, action: &'static str, error: ParquetError)
             message: other.to_string(),
         },
     }
+}
+
+/// Has the column stored as it is if Snappy does little to these rows.
+fn judge_codec(
+    column: &mut Option<Arc<FlatColumn>>,
+    blocks: &[ArrayRef],
+) -> Result<(), ParquetError> {
+    let stored = column.as_ref().map(|c| c.judged_by(blocks));
+    if let Some(stored) = stored.transpose()?.flatten() {
+        *column = Some(Arc::new(stored));
+    }
+    Ok(())
 }

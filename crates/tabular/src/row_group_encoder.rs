@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
 use parquet::errors::ParquetError;
+use rayon::prelude::*;
 
 use crate::dictionary_policy;
 use crate::error::TabularError;
@@ -145,15 +146,22 @@ impl<P> RowGroupEncoder<P> {
         if let Some(plan) = &self.plan {
             return Ok(Arc::clone(plan));
         }
-        let hints = match &self.options.dictionary {
-            Some(hints) => hints.clone(),
-            None => first
-                .iter()
-                .map(|blocks| dictionary_policy::pays(blocks))
-                .collect(),
+        let values = first.iter().flatten().map(|block| block.len()).sum();
+        let (given, schema) = (self.options.dictionary.clone(), Arc::clone(&self.schema));
+        let compression = self.options.compression;
+        let pays = |blocks: &Vec<ArrayRef>| dictionary_policy::pays(blocks);
+        let plan_of = |hints: Vec<bool>| FilePlan::new(&schema, compression, &hints);
+        // Columns are judged beside each other where there is a pool; each by its own values alone.
+        let plan = match self.pool(values)? {
+            Some(pool) => pool.install(|| {
+                let hints = given.unwrap_or_else(|| first.par_iter().map(pays).collect());
+                plan_of(hints)?.with_codecs_in_parallel(first)
+            }),
+            None => {
+                let hints = given.unwrap_or_else(|| first.iter().map(pays).collect());
+                plan_of(hints).and_then(|plan| plan.with_codecs_for(first))
+            }
         };
-        let plan = FilePlan::new(&self.schema, self.options.compression, &hints)
-            .and_then(|plan| plan.with_codecs_for(first));
         let plan = Arc::new(plan.map_err(|e| self.error("begin", e))?);
         self.plan = Some(Arc::clone(&plan));
         Ok(plan)
