@@ -191,10 +191,17 @@ def preamble(title, results):
     ]
 
 
+def from_root(text):
+    """The same with paths from the project's root on: results are the same wherever it is. Some peers
+    leave out the first slash."""
+    root = f"{ROOT}/"
+    return text.replace(root, "").replace(root[1:], "")
+
+
 def store(name, results, lines, folder):
     """Writes the raw results and their tables, and prints the tables."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
-    text = "\n".join(lines) + "\n"
+    (folder / f"{name}.json").write_text(from_root(json.dumps(results, indent=1)) + "\n")
+    text = from_root("\n".join(lines)) + "\n"
     (folder / f"{name}.md").write_text(text)
     print("\n" + text)
