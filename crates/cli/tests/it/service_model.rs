@@ -13,6 +13,7 @@ use gristmill_plan::{
 use serde_json::{Value, json};
 
 use crate::driven::Services;
+use crate::lab::Lab;
 use crate::project::{Project, judge};
 
 /// A pipeline with `lines` in `transform`.
@@ -124,58 +125,63 @@ fn every_field_of_the_request_is_accounted_for() {
     assert_eq!(known, types);
 }
 
-/// Texts at the edges of every pattern and length of the model.
-fn texts() -> Vec<String> {
-    let mut texts: Vec<String> = [
-        "a", "9", "A", "-", "-a", "a-", "a-b", "a--b", "a_b", "_a", "a.b", "a b", " a", "a/b",
-        "a:b", "a@b", "a*b", "é", "a\u{0}b", "a\nb", "ж9", "a,b", "a+b", "a=b",
-    ]
-    .map(String::from)
-    .to_vec();
-    for most in [63, 120, 128, 256, 1024, 2048, 10_240] {
-        texts.extend([most - 1, most, most + 1].map(|n| "k".repeat(n)));
-    }
+/// Texts at the edges of every pattern of the model.
+const TEXTS: &[&str] = &[
+    "a", "9", "A", "-", "-a", "a-", "a-b", "a--b", "a_b", "_a", "a.b", "a b", " a", "a/b", "a:b",
+    "a@b", "a*b", "é", "a\u{0}b", "a\nb", "ж9", "a,b", "a+b", "a=b",
+];
+
+/// A field of texts with the model's greatest length, after what such a text begins with.
+fn texts(field: &str, start: &str, most: usize) -> Vec<(String, Value)> {
+    let edges = TEXTS.iter().map(|text| (*text).to_owned());
+    let long = [most, most + 1].map(|n| "k".repeat(n - start.len()));
+    let texts = edges.chain(long);
     texts
+        .map(|text| (field.to_owned(), Value::from(format!("{start}{text}"))))
+        .collect()
 }
 
 #[test]
 fn texts_are_refused_where_the_model_refuses_them() {
     let project = Project::new();
     let fields = [
-        "ModelName",
-        "Environment{key}",
-        "Environment{}",
-        "TransformOutput.KmsKeyId",
-        "TransformResources.VolumeKmsKeyId",
-        "TransformResources.TransformAmiVersion",
-        "DataCaptureConfig.KmsKeyId",
-        "Tags[].Key",
-        "Tags[].Value",
-        "ExperimentConfig.ExperimentName",
-        "ExperimentConfig.TrialName",
-        "ExperimentConfig.TrialComponentDisplayName",
-        "ExperimentConfig.RunName",
+        ("ModelName", "", 63),
+        ("Environment{key}", "", 1024),
+        ("Environment{}", "", 10_240),
+        ("TransformInput.ContentType", "text/csv;", 256),
+        ("TransformOutput.Accept", "text/csv;", 256),
+        ("TransformOutput.KmsKeyId", "", 2048),
+        ("DataCaptureConfig.DestinationS3Uri", "s3://captured/", 1024),
+        ("DataCaptureConfig.KmsKeyId", "", 2048),
+        ("TransformResources.VolumeKmsKeyId", "", 2048),
+        ("TransformResources.TransformAmiVersion", "", 63),
+        ("Tags[].Key", "", 128),
+        ("Tags[].Value", "", 256),
+        ("ExperimentConfig.ExperimentName", "", 120),
+        ("ExperimentConfig.TrialName", "", 120),
+        ("ExperimentConfig.TrialComponentDisplayName", "", 120),
+        ("ExperimentConfig.RunName", "", 120),
     ];
-    let of_all = fields.iter().flat_map(|field| {
-        let texts = texts().into_iter();
-        texts.map(|text| ((*field).to_owned(), Value::from(text)))
-    });
-    let mut cases: Vec<(String, Value)> = of_all.collect();
-    for (field, start) in [
-        ("TransformInput.ContentType", "text/csv;"),
-        ("TransformOutput.Accept", "text/csv;"),
-        ("DataCaptureConfig.DestinationS3Uri", "s3://captured/"),
-        ("DataProcessing.InputFilter", "$."),
-        ("DataProcessing.OutputFilter", "$."),
-    ] {
-        for text in texts() {
-            cases.push((field.to_owned(), Value::from(format!("{start}{text}"))));
+    let all = fields
+        .iter()
+        .flat_map(|(field, start, most)| texts(field, start, *most));
+    let mut cases: Vec<(String, Value)> = all.collect();
+    for field in ["DataProcessing.InputFilter", "DataProcessing.OutputFilter"] {
+        // 63 and 64 characters.
+        for filter in ["$[10", "$[100"] {
+            let filter = format!("{filter}{}]", ",0".repeat(29));
+            cases.push((field.to_owned(), Value::from(filter)));
         }
-        cases.push((field.to_owned(), "a".into()));
     }
     let narrower = only_we_refuse(&project, &cases);
     insta::assert_snapshot!(narrower.join("\n"), @r#"
-    NARROWER
+    TransformInput.ContentType "text/csv;é"
+    TransformInput.ContentType "text/csv;a\u0000b"
+    TransformInput.ContentType "text/csv;ж9"
+    TransformOutput.Accept "text/csv;é"
+    TransformOutput.Accept "text/csv;a\u0000b"
+    TransformOutput.Accept "text/csv;ж9"
+    DataCaptureConfig.DestinationS3Uri "s3://captured/a\u0000b"
     "#);
 }
 
@@ -376,4 +382,31 @@ fn the_emulator_runs_the_filters_that_a_file_may_have() {
             "{filter}: the emulator's"
         );
     }
+}
+
+#[test]
+fn filters_and_a_join_of_the_service_publish_the_same_bytes() {
+    let lab = Lab::new();
+    let plain = lab.published(&lab.run(&[]).expect(0).json());
+    // A record of the job's is then `a` and the answer; the ids never leave.
+    lab.edit(
+        "  job_timeout: 1h\n",
+        "  job_timeout: 1h\n  data_processing: { output_filter: '$[0,-1]', join_source: input }\n",
+    );
+    lab.edit("from: \"prediction[0]\"", "from: \"prediction[1]\"");
+    let joined = lab.run(&["--fresh", "--overwrite"]).expect(0).json();
+    assert_eq!(lab.published(&joined), plain);
+    assert_eq!(lab.jobs().len(), 2);
+    // Known when the input's columns are: two of them go to the model.
+    lab.edit(
+        "prepare: { id: [id], select: [a, b] }",
+        "prepare: { id: [id] }",
+    );
+    lab.edit("output_filter: '$[0,-1]'", "input_filter: '$[2]'");
+    let told = lab.told(lab.run(&["--fresh", "--overwrite"]), 78);
+    insta::assert_snapshot!(told, @r"
+    pipeline.yaml:26:38 filter: `transform.data_processing.input_filter`: `$[2]`: asks for column 2, but what it is applied to has 2
+      help: columns count from 0: here 0 to 1
+    the pipeline file has 1 mistake
+    ");
 }

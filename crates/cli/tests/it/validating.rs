@@ -42,10 +42,15 @@ fn a_file_with_many_mistakes_is_told_all_of_them() {
     let told: Vec<String> = problems
         .iter()
         .map(|p| {
-            let help = p["help"].as_str().unwrap_or("-");
+            let text = |key: &str| p[key].as_str().unwrap_or("-").to_owned();
             format!(
-                "{}:{} {} {}\n  {help}",
-                p["line"], p["column"], p["code"], p["message"]
+                "{}:{} {} {}
+  {}",
+                p["line"],
+                p["column"],
+                text("code"),
+                text("message"),
+                text("help")
             )
         })
         .collect();
@@ -54,7 +59,36 @@ fn a_file_with_many_mistakes_is_told_all_of_them() {
         (&false.into(), &78.into())
     );
     assert_snapshot!(told.join("\n"), @r#"
-    MANY
+    2:7 bad-value `name`: `Nightly` holds `N`; only a-z, 0-9 and `-` are allowed
+      -
+    3:14 bad-value `work.uri`: `s3://Work/` has the bucket `Work`; bucket names hold a-z, 0-9, `-` and `.`, and begin and end with a letter or digit
+      -
+    4:35 bad-value `source.columns`: cannot read the contract `guess`: No such file or directory (os error 2)
+      expected `infer`, `text`, or the path of a contract relative to this file; `gristmill inspect FILE --contract` writes one
+    5:37 column `prepare.select` names `a` twice
+      -
+    6:34 wrong-type `shards.max_rows`: expected an integer of at least 1, found the text `none`
+      -
+    8:10 bad-value `transform.model`: `my_model` holds `_`; only letters, digits and `-` are allowed
+      -
+    10:19 bad-value `transform.instance_count`: expected an integer from 1 to 100, found 101
+      -
+    11:3 unknown-key unknown key `split_typ` in `transform`
+      did you mean `split_type`?
+    12:19 bad-value `transform.batch_strategy`: expected `multi_record` or `single_record`, found `multi_records`
+      did you mean `multi_record`?
+    14:30 payload-product `max_concurrent_transforms` × `max_payload_in_mb` is 2 × 60 = 120; the service takes at most 100
+      with 60 MB at most 1 at once
+    15:28 bad-value `transform.invocations_max_retries`: expected an integer from 0 to 3, found 5
+      -
+    16:15 bad-value `transform.kms_key_id`: `alias/*` holds `*`; a KMS key is an id, an ARN or `alias/NAME`, of letters, digits and `: / _ -`
+      -
+    17:42 filter `transform.data_processing.input_filter`: `$[0:2,4:]`: mixes ranges and places, or has two ranges; only one range such as `[1:5]` is supported
+      list the places, `$[0,5,6]`, or put the columns that are kept first and use one open range, `$[2:]`
+    18:23 bad-value `transform.tags`: the tag `aws:team` begins with `aws:`, which is reserved by AWS
+      -
+    21:38 bad-value `score`: `from: prediction(0)` is not a prediction
+      fields of an answer are counted from 0: "prediction[0]"
     "#);
     let mut lines: Vec<u64> = problems
         .iter()

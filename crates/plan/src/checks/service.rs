@@ -1,5 +1,7 @@
 //! Quotas of the service that are about one section: environments, tags, the created model.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 
 use super::View;
@@ -143,27 +145,27 @@ fn is_of_tags(c: char) -> bool {
     "_.:/=+-@".contains(c) || separator || c.is_numeric() || is_letter(c)
 }
 
-/// `\p{L}`: what begins an identifier, and the letters that do not, since another form of them would
-/// not (UAX #31, table 4: NFKC modifications).
+/// Letters that begin no identifier (UAX #31): another form of them would not, and U+2E2F is kept for
+/// syntax.
+const OTHER_LETTERS: &[RangeInclusive<char>] = &[
+    '\u{37a}'..='\u{37a}',
+    '\u{e33}'..='\u{e33}',
+    '\u{eb3}'..='\u{eb3}',
+    '\u{2e2f}'..='\u{2e2f}',
+    '\u{fc5e}'..='\u{fc63}',
+    '\u{fdfa}'..='\u{fdfb}',
+    '\u{fe70}'..='\u{fe74}',
+    '\u{fe76}'..='\u{fe7e}',
+    '\u{ff9e}'..='\u{ff9f}',
+];
+
+/// Marks and symbols that begin an identifier, since they once were letters.
+const NO_LETTERS: &[char] = &['\u{1885}', '\u{1886}', '\u{2118}', '\u{212e}'];
+
+/// `\p{L}`.
 fn is_letter(c: char) -> bool {
-    let compatible = matches!(
-        c,
-        '\u{37a}' | '\u{e33}' | '\u{eb3}' | '\u{fc5e}'
-            ..='\u{fc63}'
-                | '\u{fdfa}'
-                | '\u{fdfb}'
-                | '\u{fe70}'
-                | '\u{fe72}'
-                | '\u{fe74}'
-                | '\u{fe76}'
-                | '\u{fe78}'
-                | '\u{fe7a}'
-                | '\u{fe7c}'
-                | '\u{fe7e}'
-                | '\u{ff9e}'
-                | '\u{ff9f}'
-    );
-    unicode_ident::is_xid_start(c) || compatible
+    let begins = unicode_ident::is_xid_start(c) && !NO_LETTERS.contains(&c);
+    begins || OTHER_LETTERS.iter().any(|range| range.contains(&c))
 }
 
 fn model_data(view: &mut View<'_>) {
