@@ -3,13 +3,16 @@
 
 mod columns;
 mod locations;
+mod processing;
 mod service;
 mod shards;
 mod source;
 mod stages;
 mod training;
+mod warnings;
 
 pub(crate) use columns::{constant_type, prediction_index};
+pub(crate) use processing::fits_columns;
 
 use serde_json::{Map, Value};
 
@@ -30,8 +33,21 @@ pub(crate) fn all(root: &Value, places: &Places, limits: &Limits) -> Vec<Problem
     training::check(&mut view);
     shards::check(&mut view);
     service::check(&mut view);
+    processing::check(&mut view);
     columns::check(&mut view);
     locations::check(&mut view);
+    view.problems
+}
+
+/// What is not wrong, but worth knowing, over the whole file.
+pub(crate) fn warnings(root: &Value, places: &Places, limits: &Limits) -> Vec<Problem> {
+    let mut view = View {
+        root,
+        places,
+        limits,
+        problems: Vec::new(),
+    };
+    warnings::find(&mut view);
     view.problems
 }
 
@@ -108,6 +124,23 @@ impl<'a> View<'a> {
 
     fn place(&self, path: &str) -> Place {
         self.places.of(path)
+    }
+
+    /// The same at a character of a text, from 0.
+    fn problem_in(
+        &mut self,
+        path: &str,
+        character: usize,
+        code: &'static str,
+        message: String,
+        help: &str,
+    ) {
+        let place = match self.text(path) {
+            Some(text) => self.places.in_text(path, text, character),
+            None => self.place(path),
+        };
+        self.problems
+            .push(Problem::new(place, code, message).help(help));
     }
 
     fn problem(&mut self, path: &str, code: &'static str, message: String, help: &str) {

@@ -148,6 +148,7 @@ pub(crate) fn spec(
         assemble: read.optional("assemble", assemble)?,
         local: read.optional("local", section(&mut root, "local"))?,
         base: base.to_owned(),
+        warnings: Vec::new(),
         places: Places::default(),
     };
     spec.places = places;

@@ -1,11 +1,13 @@
 //! A spec and what was found to a plan.
 
+use crate::checks::fits_columns;
+use crate::filter::{Filter, Records};
 use crate::launch::{self, JobInput, RunFacts, TransformRequest};
-use crate::limits::{KNOWN_FAMILIES, Limits};
+use crate::limits::Limits;
 use crate::plan::{Estimate, InputFile, Inventory, Plan, Roles, Sample, SourcePlan};
 use crate::problem::{Problem, Problems, code};
 use crate::spec::{
-    AssembleWith, BatchStrategy, ColumnFrom, Columns, Model, Spec, SplitType, Transform,
+    BatchStrategy, ColumnFrom, Columns, Model, ShardFormat, Spec, SplitType, Transform,
 };
 use crate::template::nearest;
 use crate::tree::shorten;
@@ -34,10 +36,7 @@ pub fn draft(spec: &Spec, inventory: &Inventory, sample: &Sample) -> Result<Plan
         base: spec.base.clone(),
         estimate,
         request: request(spec),
-        warnings: spec
-            .transform
-            .as_ref()
-            .map_or_else(Vec::new, |t| warnings(t, &estimate)),
+        warnings: warnings(spec, &estimate),
     })
 }
 
@@ -72,6 +71,7 @@ fn roles(spec: &Spec, names: &[String]) -> Result<Roles, Problems> {
     let known = known(spec, names);
     let mut problems = missing(spec, names, &known);
     let shards = written(spec, &known);
+    problems.extend(input_filter(spec, &shards));
     if shards.len() == usize::from(prepare.label.is_some()) {
         let place = spec.places.of("prepare");
         let message = match prepare.label {
@@ -287,37 +287,39 @@ fn request(spec: &Spec) -> Option<TransformRequest> {
     Some(launch::request(transform, job, &run))
 }
 
-fn warnings(transform: &Transform, estimate: &Estimate) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let family = transform
-        .instance_type
-        .split('.')
-        .nth(1)
-        .unwrap_or_default();
-    if !KNOWN_FAMILIES.contains(&family) {
-        warnings.push(format!(
-            "instance_type {}: the family {family} is not among those known for transform jobs",
-            transform.instance_type
-        ));
-    }
-    if estimate.instances_idle > 0 {
+/// The file's own first, each with its place.
+fn warnings(spec: &Spec, estimate: &Estimate) -> Vec<String> {
+    let sentence = |p: &Problem| match &p.help {
+        Some(help) => format!("{}: {}; {help}", p.place, p.message),
+        None => format!("{}: {}", p.place, p.message),
+    };
+    let mut warnings: Vec<String> = spec.warnings.iter().map(sentence).collect();
+    if let Some(transform) = spec
+        .transform
+        .as_ref()
+        .filter(|_| estimate.instances_idle > 0)
+    {
         warnings.push(format!(
             "{} of {} instances would be paid for doing nothing: about {} shards for them all",
             estimate.instances_idle, transform.instance_count, estimate.shards
         ));
     }
-    if transform.max_payload_in_mb == 0 {
-        warnings.push(
-            "max_payload_in_mb: 0 sends requests in chunks; AWS's built-in algorithms refuse them"
-                .into(),
-        );
-    }
-    if transform.split_type == SplitType::Line && transform.assemble_with == AssembleWith::None {
-        warnings.push(
-            "split_type line with assemble_with none: a container that does not end its answers \
-             with a newline glues rows together, which fails the count of rows"
-                .into(),
-        );
-    }
     warnings
+}
+
+/// An input filter that asks for what the shards, now that their columns are known, do not have.
+fn input_filter(spec: &Spec, shards: &[String]) -> Option<Problem> {
+    let processing = spec.transform.as_ref()?.data_processing.as_ref()?;
+    let text = processing.input_filter.as_deref()?;
+    let filter = Filter::parse(text, &Limits::default()).ok()?;
+    let records = match spec.shards.format {
+        ShardFormat::Parquet => return None,
+        format if format.is_csv() => Records::Csv,
+        _ => Records::JsonLines,
+    };
+    let wrong = fits_columns(&filter, records, shards).err()?;
+    let path = "transform.data_processing.input_filter";
+    let place = spec.places.in_text(path, text, wrong.at);
+    let message = format!("`{path}`: `{}`: {wrong}", shorten(text));
+    Some(Problem::new(place, code::FILTER, message).help(wrong.help))
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::plan::{InputFile, Plan};
-use crate::spec::{OnBadRow, ShardFormat};
+use crate::spec::{OnBadRow, ShardFormat, Transform};
 
 /// Hex digits of a short hash: 48 bits, enough to tell one pipeline's runs apart.
 const SHORT: usize = 12;
@@ -128,8 +128,23 @@ pub fn transform(shards: &Fingerprint, plan: &Plan, model: &Value) -> Fingerprin
             "environment": transform.environment,
         })
     });
-    let document = json!({ "model": model, "settings": settings });
+    let mut document = json!({ "model": model, "settings": settings });
+    if let Some(transform) = &plan.transform {
+        stored_records(transform, &mut document["settings"]);
+    }
     Fingerprint::new("transform", Some(shards), document)
+}
+
+/// What makes a job's records others than the model's answers; absent where nothing does, so that
+/// runs of older versions go on.
+fn stored_records(transform: &Transform, settings: &mut Value) {
+    if let Some(processing) = transform.data_processing.as_ref().filter(|p| p.is_active()) {
+        settings["data_processing"] = json!(processing);
+    }
+    let capture = transform.data_capture_config.as_ref();
+    if capture.and_then(|capture| capture.generate_inference_id) == Some(true) {
+        settings["generate_inference_id"] = json!(true);
+    }
 }
 
 /// What the published bytes depend on, and where they go.

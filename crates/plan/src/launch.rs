@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{self, Limits};
 use crate::plan::Plan;
+use crate::request_settings::{DataCaptureConfig, DataProcessing, ExperimentConfig};
 use crate::spec::{AssembleWith, BatchStrategy, CompressionType, SplitType, Transform};
 
 /// CreateTransformJob (SageMaker API 2017-07-24). JSON has the API's field names.
@@ -17,7 +18,7 @@ pub struct TransformRequest {
     pub transform_job_name: String,
     /// Must exist in the same region and account.
     pub model_name: String,
-    /// For one instance.
+    /// For one instance; 0 leaves it to the container.
     pub max_concurrent_transforms: u32,
     /// Always sent: sources disagree about the defaults.
     pub model_client_config: ModelClientConfig,
@@ -34,8 +35,17 @@ pub struct TransformRequest {
     pub transform_input: TransformInput,
     /// Where answers go.
     pub transform_output: TransformOutput,
+    /// Manifests of what was read and written.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub data_capture_config: Option<DataCaptureConfig>,
     /// The machines.
     pub transform_resources: TransformResources,
+    /// Filters and a join of the service's own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub data_processing: Option<DataProcessing>,
+    /// SageMaker Experiments.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub experiment_config: Option<ExperimentConfig>,
     /// At most 50.
     #[serde(default)]
     pub tags: Vec<Tag>,
@@ -104,6 +114,9 @@ pub struct TransformOutput {
     pub accept: String,
     /// How answers are joined.
     pub assemble_with: AssembleWith,
+    /// Encrypts what is stored.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kms_key_id: Option<String>,
 }
 
 /// `TransformResources`.
@@ -114,6 +127,12 @@ pub struct TransformResources {
     pub instance_type: String,
     /// 1 to 100.
     pub instance_count: u32,
+    /// Encrypts the instances' volumes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub volume_kms_key_id: Option<String>,
+    /// The image that GPU instances start from.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub transform_ami_version: Option<String>,
 }
 
 /// One tag.
@@ -240,11 +259,17 @@ pub(crate) fn request(transform: &Transform, job: String, run: &RunFacts) -> Tra
             s3_output_path: run.output.clone(),
             accept: transform.accept.clone(),
             assemble_with: transform.assemble_with,
+            kms_key_id: transform.kms_key_id.clone(),
         },
+        data_capture_config: transform.data_capture_config.as_ref().map(Into::into),
         transform_resources: TransformResources {
             instance_type: transform.instance_type.clone(),
             instance_count: transform.instance_count,
+            volume_kms_key_id: transform.volume_kms_key_id.clone(),
+            transform_ami_version: transform.transform_ami_version.clone(),
         },
+        data_processing: transform.data_processing.as_ref().map(Into::into),
+        experiment_config: transform.experiment_config.as_ref().map(Into::into),
         tags: tags(&transform.tags, run),
     }
 }
@@ -269,10 +294,23 @@ fn check(run: &RunFacts) -> Result<(), LaunchError> {
         JobInput::Manifest(input) => uri("the job's manifest", input, false)?,
     }
     uri("the job's output", &run.output, true)?;
+    apart(run)?;
     limits::model_name(&run.model_name).map_err(|why| LaunchError::ModelName {
         name: run.model_name.clone(),
         why,
     })
+}
+
+/// A job reads every key that starts with its prefix, so what it writes must not.
+fn apart(run: &RunFacts) -> Result<(), LaunchError> {
+    match &run.input {
+        JobInput::Prefix(input) if run.output.starts_with(input) => Err(LaunchError::Uri {
+            what: "the job's output",
+            uri: crate::tree::shorten(&run.output),
+            why: "lies under the job's input: the service would read what it writes".to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn tags(own: &BTreeMap<String, String>, run: &RunFacts) -> Vec<Tag> {

@@ -9,14 +9,18 @@
 //! text ── parse ──► Document ── resolve(params, now, …) ──► Spec ── draft(inventory) ──► Plan ── launch(run) ──► request
 //! ```
 
+pub mod api_fields;
+pub mod filter;
 pub mod fingerprint;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod instance_types;
 pub mod launch;
 pub mod limits;
 pub mod plan;
 pub mod problem;
+pub mod request_settings;
 pub mod spec;
 
 mod checks;
@@ -49,7 +53,7 @@ pub use params::run_key;
 pub use params_file::parse_params_file;
 pub use plan::{InputFile, Inventory, Plan, Sample};
 pub use problem::{Place, Problem, Problems, ResolveError, UsageError};
-pub use resolve::{Context, ReadText, RunIdentity, resolve, validate};
+pub use resolve::{Context, ReadText, Review, RunIdentity, resolve, review, validate};
 pub use schema::schema;
 pub use size::{format_size, parse_size};
 pub use spec::{Assemble, Location, Spec, Transform};

@@ -35,30 +35,70 @@ pub struct Limits {
     pub s3_uri_chars: usize,
     /// Characters of a model's or job's name (API ModelName, TransformJobName).
     pub name_chars: usize,
+    /// Characters of `InputFilter` and `OutputFilter` (API JsonPath).
+    pub json_path_chars: usize,
+    /// Characters of a KMS key's id, ARN or alias (API KmsKeyId).
+    pub kms_key_chars: usize,
+    /// Characters of `TransformAmiVersion` (API TransformAmiVersion).
+    pub ami_version_chars: usize,
+    /// Characters of each name in `ExperimentConfig` (API ExperimentEntityName).
+    pub experiment_name_chars: usize,
+    /// Characters of a container's image (API ContainerImage).
+    pub image_chars: usize,
+    /// Characters of a role's ARN (API RoleArn).
+    pub role_arn_chars: usize,
+    /// Items of `SecurityGroupIds` (API VpcSecurityGroupIds).
+    pub security_groups: usize,
+    /// Items of `Subnets` (API Subnets).
+    pub subnets: usize,
+    /// Characters of one of either (API SecurityGroupId, SubnetId).
+    pub vpc_id_chars: usize,
+    /// Entries of a model's `Environment` (API EnvironmentMap).
+    pub model_environment_entries: usize,
+    /// Characters of one of its keys or values (API EnvironmentKey, EnvironmentValue).
+    pub model_environment_chars: usize,
+    /// Bytes of all its keys and values (API ContainerDefinition, in its text: 32 KB, counted with
+    /// the smaller unit).
+    pub model_environment_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            max_payload_in_mb: 100,
-            payload_product_mb: 100,
-            invocations_timeout_s: 3600,
-            invocations_max_retries: 3,
-            instance_count: 100,
-            environment_entries: 16,
-            environment_key_chars: 1024,
-            environment_value_chars: 10_240,
-            tags: 50,
-            tag_key_chars: 128,
-            tag_value_chars: 256,
-            content_type_chars: 256,
-            s3_uri_chars: 1024,
-            name_chars: 63,
-        }
+        Limits::SERVICE
     }
 }
 
 impl Limits {
+    /// What the service is known to hold to, each from the source that its field names.
+    pub const SERVICE: Limits = Limits {
+        max_payload_in_mb: 100,
+        payload_product_mb: 100,
+        invocations_timeout_s: 3600,
+        invocations_max_retries: 3,
+        instance_count: 100,
+        environment_entries: 16,
+        environment_key_chars: 1024,
+        environment_value_chars: 10_240,
+        tags: 50,
+        tag_key_chars: 128,
+        tag_value_chars: 256,
+        content_type_chars: 256,
+        s3_uri_chars: 1024,
+        name_chars: 63,
+        json_path_chars: 63,
+        kms_key_chars: 2048,
+        ami_version_chars: 63,
+        experiment_name_chars: 120,
+        image_chars: 255,
+        role_arn_chars: 2048,
+        security_groups: 5,
+        subnets: 16,
+        vpc_id_chars: 32,
+        model_environment_entries: 100,
+        model_environment_chars: 1024,
+        model_environment_bytes: 32_000,
+    };
+
     /// Tags that a user may set.
     pub fn own_tags(&self) -> usize {
         self.tags.saturating_sub(TAGS_OF_OURS)
@@ -76,6 +116,9 @@ impl Limits {
 pub const MEGABYTE: u64 = 1_000_000;
 /// How far under the payload a request is kept, in percent.
 pub const PAYLOAD_SLACK_PERCENT: u64 = 1;
+/// Bytes of an S3 key or URI that are kept for what a run adds to `work.uri`: `runs/<id>/out/a1/`
+/// and the like, with a file's name.
+pub const ROOM_UNDER_WORK: usize = 192;
 /// `gristmill:fingerprint` and `gristmill:run`.
 pub const TAGS_OF_OURS: usize = 2;
 /// `MaxPayloadInMB` where the file says nothing (the API's own default).
@@ -109,7 +152,12 @@ pub const RENDERED_CHARS: usize = 65_536;
 /// # Errors
 /// What is wrong with it, as the end of a sentence.
 pub fn model_name(name: &str) -> Result<(), String> {
-    let limit = Limits::default().name_chars;
+    service_name(name, Limits::SERVICE.name_chars)
+}
+
+/// A name of the service's: letters, digits and `-`, letter or digit at both ends, at most `limit`
+/// characters.
+pub(crate) fn service_name(name: &str, limit: usize) -> Result<(), String> {
     let count = name.chars().count();
     if name.is_empty() {
         return Err("must not be empty".into());
@@ -256,10 +304,3 @@ pub fn instance_type(name: &str) -> Result<(), String> {
     }
     Err("is not of the form `ml.<family>.<size>`".into())
 }
-
-/// Families that transform jobs were documented with (API TransformInstanceType, botocore 1.44).
-/// Another one is worth a warning, not more.
-pub const KNOWN_FAMILIES: &[&str] = &[
-    "m4", "m5", "m6i", "m7i", "c4", "c5", "c6i", "c7i", "r6i", "r7i", "p2", "p3", "g4dn", "g5",
-    "g6", "inf2", "trn1",
-];

@@ -206,6 +206,14 @@ pub mod code {
     pub const SHARD_ABOVE_PAYLOAD: &str = "shard-above-payload";
     /// `batch_strategy` without a `split_type` that it could apply to.
     pub const BATCH_WITHOUT_SPLIT: &str = "batch-without-split";
+    /// A filter that the service would refuse, or could read in two ways.
+    pub const FILTER: &str = "filter";
+    /// `data_processing` with settings that it does not work with.
+    pub const DATA_PROCESSING: &str = "data-processing";
+    /// Not wrong: an instance type that is not known.
+    pub const UNKNOWN_INSTANCE_TYPE: &str = "unknown-instance-type";
+    /// Not wrong, but seldom what is wanted.
+    pub const DOUBTFUL: &str = "doubtful";
     /// Parquet shards with a split or an assembly by lines.
     pub const PARQUET_WITH_SPLIT: &str = "parquet-with-split";
     /// A shard format that cannot be sent to a model.

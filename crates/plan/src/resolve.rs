@@ -152,16 +152,38 @@ pub fn resolve(doc: &Document, ctx: &Context<'_>) -> Result<Spec, ResolveError> 
         .iter()
         .map(|(k, v)| (k.clone(), params::to_json(v)))
         .collect();
-    convert::spec(checked.value, checked.places, values, &ctx.base).map_err(ResolveError::from)
+    let mut spec = convert::spec(checked.value, checked.places, values, &ctx.base)
+        .map_err(ResolveError::from)?;
+    spec.warnings = doc.secrets.redact(Problems(checked.warnings)).sorted().0;
+    Ok(spec)
 }
 
 /// Every mistake that can be seen in the file and the contract that it names. Parameters without
 /// a default get a stand-in of their type, environment variables any value. `base` is the file's
 /// folder; `read` is called for a contract only.
 pub fn validate(text: &str, file: &str, base: &Path, read: ReadText<'_>) -> Vec<Problem> {
+    review(text, file, base, read).problems
+}
+
+/// What can be said of a file offline.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Review {
+    /// Every mistake, in the order of the file.
+    pub problems: Vec<Problem>,
+    /// What is not wrong, but worth knowing before a run; in the order of the file.
+    pub warnings: Vec<Problem>,
+}
+
+/// [`validate`], with what is not wrong but worth knowing.
+pub fn review(text: &str, file: &str, base: &Path, read: ReadText<'_>) -> Review {
     let doc = match crate::tree::parse(text, file) {
         Ok(doc) => doc,
-        Err(problems) => return problems.0,
+        Err(problems) => {
+            return Review {
+                problems: problems.0,
+                warnings: Vec::new(),
+            };
+        }
     };
     let (declared, problems) = declarations(&doc);
     let env = doc
@@ -173,7 +195,11 @@ pub fn validate(text: &str, file: &str, base: &Path, read: ReadText<'_>) -> Vec<
     let scope = Scope::new(&values, &env, STAND_IN_CLOCK, ("run", "run"));
     let mut checked = check(&doc, &scope, problems, &Limits::default());
     checked.contract(&doc, base, read);
-    doc.secrets.redact(Problems(checked.problems)).sorted().0
+    let redacted = |list| doc.secrets.redact(Problems(list)).sorted().0;
+    Review {
+        problems: redacted(checked.problems),
+        warnings: redacted(checked.warnings),
+    }
 }
 
 /// 2000-01-01T00:00:00Z.
@@ -183,6 +209,7 @@ struct Checked {
     value: Value,
     places: Places,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
 impl Checked {
@@ -232,19 +259,22 @@ fn unreadable(place: Place, path: &Path, shown: &str, why: &str) -> Problem {
 }
 
 fn check(doc: &Document, scope: &Scope, mut problems: Vec<Problem>, limits: &Limits) -> Checked {
-    let mut walker = Walker::new(&doc.file, Some(scope));
+    let mut walker = Walker::new(&doc.file, Some(scope)).limits(limits);
     let mut value = walker.pipeline(&doc.root);
     let places = walker.places;
     problems.append(&mut walker.problems);
     problems.extend(doc.problems.iter().cloned());
+    let mut warnings = Vec::new();
     if value.is_object() {
         convert::computed_defaults(&mut value);
         problems.append(&mut checks::all(&value, &places, limits));
+        warnings = checks::warnings(&value, &places, limits);
     }
     Checked {
         value,
         places,
         problems: Problems(problems).sorted().0,
+        warnings,
     }
 }
 

@@ -3,9 +3,11 @@
 use serde_json::Value;
 
 use crate::duration::parse_duration;
+use crate::filter::Filter;
+use crate::limits::Limits;
 use crate::problem::code;
 use crate::size::parse_size;
-use crate::table::{Kind, Rule, Word};
+use crate::table::{Check, Kind, Rule, Word};
 use crate::template::nearest;
 use crate::tree::{describe_value, shorten};
 
@@ -17,32 +19,57 @@ pub(crate) struct Wrong {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
+    /// The character of a text that is at fault, from 0.
+    pub(crate) character: Option<usize>,
 }
 
 /// A scalar as its kind wants it.
-pub(crate) fn typed(value: &Value, kind: &Kind, rendered: bool) -> Result<Value, Wrong> {
+pub(crate) fn typed(
+    value: &Value,
+    kind: &Kind,
+    rendered: bool,
+    limits: &Limits,
+) -> Result<Value, Wrong> {
+    let asked = Asked { kind, limits };
     match kind {
-        Kind::Text(rule) => text(value, rule, kind, rendered),
-        Kind::Int(least, most) => integer(value, *least, *most, kind),
-        Kind::Float(least, most) => float(value, *least, *most, kind),
+        Kind::Text(rule) => text(value, rule, &asked, rendered),
+        Kind::Filter => filter(value, &asked),
+        Kind::Int(least, most) => integer(value, *least, *most, &asked),
+        Kind::Quota(least, most) => {
+            let most = i64::try_from(most(limits)).unwrap_or(i64::MAX);
+            integer(value, *least, most, &asked)
+        }
+        Kind::Float(least, most) => float(value, *least, *most, &asked),
         Kind::Bool if value.is_boolean() => Ok(value.clone()),
-        Kind::Size => quantity(value, kind, parse_size),
-        Kind::Duration => quantity(value, kind, parse_duration),
+        Kind::Size => quantity(value, &asked, parse_size),
+        Kind::Duration => quantity(value, &asked, parse_duration),
         Kind::Quote if value == "none" => Ok(Value::from(NO_QUOTE)),
-        Kind::Byte | Kind::Quote => byte(value, kind),
+        Kind::Byte | Kind::Quote => byte(value, &asked),
         Kind::Scalar => Ok(value.clone()),
-        Kind::Enum(words) => one_of(value, words, kind),
-        _ => Err(wrong_scalar(value, kind)),
+        Kind::Enum(words) => one_of(value, words, &asked),
+        _ => Err(wrong_scalar(value, &asked)),
     }
 }
 
-fn wrong_scalar(value: &Value, kind: &Kind) -> Wrong {
+/// What a value must be.
+struct Asked<'a> {
+    kind: &'a Kind,
+    limits: &'a Limits,
+}
+
+impl Asked<'_> {
+    fn expected(&self) -> String {
+        expected(self.kind, self.limits)
+    }
+}
+
+fn wrong_scalar(value: &Value, asked: &Asked<'_>) -> Wrong {
     let message = format!(
         "expected {}, found {}",
-        expected(kind),
+        asked.expected(),
         describe_value(value)
     );
-    let help = match (kind, value) {
+    let help = match (asked.kind, value) {
         (Kind::Bool, Value::String(s)) => match s.to_ascii_lowercase().as_str() {
             "yes" | "on" | "true" | "y" => Some(format!("`{s}` is a text in YAML 1.2; write true")),
             "no" | "off" | "false" | "n" => {
@@ -50,10 +77,13 @@ fn wrong_scalar(value: &Value, kind: &Kind) -> Wrong {
             }
             _ => None,
         },
-        (Kind::Text(_) | Kind::Byte | Kind::Quote, Value::Bool(_) | Value::Number(_)) => {
-            Some(format!("put it in quotes: \"{value}\""))
-        }
-        (Kind::Int(..) | Kind::Float(..), Value::String(s)) if s.trim().parse::<f64>().is_ok() => {
+        (
+            Kind::Text(_) | Kind::Filter | Kind::Byte | Kind::Quote,
+            Value::Bool(_) | Value::Number(_),
+        ) => Some(format!("put it in quotes: \"{value}\"")),
+        (Kind::Int(..) | Kind::Quota(..) | Kind::Float(..), Value::String(s))
+            if s.trim().parse::<f64>().is_ok() =>
+        {
             Some("remove the quotes".to_owned())
         }
         _ => None,
@@ -62,6 +92,7 @@ fn wrong_scalar(value: &Value, kind: &Kind) -> Wrong {
         code: code::WRONG_TYPE,
         message,
         help,
+        character: None,
     }
 }
 
@@ -70,71 +101,91 @@ fn bad_value(message: String, help: Option<String>) -> Wrong {
         code: code::BAD_VALUE,
         message,
         help,
+        character: None,
     }
 }
 
-fn text(value: &Value, rule: &Rule, kind: &Kind, rendered: bool) -> Result<Value, Wrong> {
+fn text(value: &Value, rule: &Rule, asked: &Asked<'_>, rendered: bool) -> Result<Value, Wrong> {
     let text = match value {
         Value::String(text) => text.clone(),
         // A template's number or boolean in a text is meant as text.
         Value::Number(_) | Value::Bool(_) if rendered => value.to_string(),
-        _ => return Err(wrong_scalar(value, kind)),
+        _ => return Err(wrong_scalar(value, asked)),
     };
-    match (rule.check)(&text) {
+    let checked = match rule.check {
+        Check::Own(check) => check(&text),
+        Check::Service(check) => check(&text, asked.limits),
+    };
+    match checked {
         Ok(()) => Ok(Value::String(text)),
         Err(why) if text.is_empty() => Err(bad_value(why, None)),
         Err(why) => Err(bad_value(format!("`{}` {why}", shorten(&text)), None)),
     }
 }
 
-fn integer(value: &Value, least: i64, most: i64, kind: &Kind) -> Result<Value, Wrong> {
-    match value.as_i64() {
-        Some(n) if (least..=most).contains(&n) => Ok(value.clone()),
-        Some(n) => Err(bad_value(
-            format!("expected {}, found {n}", expected(kind)),
-            None,
-        )),
-        None => Err(wrong_scalar(value, kind)),
+/// The text of a filter, with the character that is at fault.
+fn filter(value: &Value, asked: &Asked<'_>) -> Result<Value, Wrong> {
+    let text = value.as_str().ok_or_else(|| wrong_scalar(value, asked))?;
+    match Filter::parse(text, asked.limits) {
+        Ok(_) => Ok(value.clone()),
+        Err(wrong) => Err(Wrong {
+            code: code::FILTER,
+            message: format!("`{}`: {wrong}", shorten(text)),
+            help: Some(wrong.help),
+            character: Some(wrong.at),
+        }),
     }
 }
 
-fn float(value: &Value, least: f64, most: f64, kind: &Kind) -> Result<Value, Wrong> {
+fn integer(value: &Value, least: i64, most: i64, asked: &Asked<'_>) -> Result<Value, Wrong> {
+    match value.as_i64() {
+        Some(n) if (least..=most).contains(&n) => Ok(value.clone()),
+        Some(n) => Err(bad_value(
+            format!("expected {}, found {n}", asked.expected()),
+            None,
+        )),
+        None => Err(wrong_scalar(value, asked)),
+    }
+}
+
+fn float(value: &Value, least: f64, most: f64, asked: &Asked<'_>) -> Result<Value, Wrong> {
     match value.as_f64() {
         Some(n) if (least..=most).contains(&n) => Ok(Value::from(n)),
         Some(n) => Err(bad_value(
-            format!("expected {}, found {n}", expected(kind)),
+            format!("expected {}, found {n}", asked.expected()),
             None,
         )),
-        None => Err(wrong_scalar(value, kind)),
+        None => Err(wrong_scalar(value, asked)),
     }
 }
 
 /// A size or a duration: at least 1.
 fn quantity(
     value: &Value,
-    kind: &Kind,
+    asked: &Asked<'_>,
     parse: fn(&str) -> Result<u64, String>,
 ) -> Result<Value, Wrong> {
     let number = match value {
-        Value::Number(n) => n.as_u64().ok_or_else(|| wrong_scalar(value, kind))?,
+        Value::Number(n) => n.as_u64().ok_or_else(|| wrong_scalar(value, asked))?,
         Value::String(text) => parse(text).map_err(|why| Wrong {
             code: code::BAD_VALUE,
             message: shorten(&why),
             help: None,
+            character: None,
         })?,
-        _ => return Err(wrong_scalar(value, kind)),
+        _ => return Err(wrong_scalar(value, asked)),
     };
     if number == 0 {
         return Err(bad_value(
-            format!("expected {}, found 0", expected(kind)),
+            format!("expected {}, found 0", asked.expected()),
             None,
         ));
     }
     Ok(Value::from(number))
 }
 
-fn byte(value: &Value, kind: &Kind) -> Result<Value, Wrong> {
-    let text = value.as_str().ok_or_else(|| wrong_scalar(value, kind))?;
+fn byte(value: &Value, asked: &Asked<'_>) -> Result<Value, Wrong> {
+    let text = value.as_str().ok_or_else(|| wrong_scalar(value, asked))?;
     match text.as_bytes() {
         [b'\n' | b'\r'] => Err(bad_value("cannot be a line break".into(), None)),
         [byte] if byte.is_ascii() => Ok(Value::from(*byte)),
@@ -149,10 +200,10 @@ fn byte(value: &Value, kind: &Kind) -> Result<Value, Wrong> {
     }
 }
 
-fn one_of(value: &Value, words: &[Word], kind: &Kind) -> Result<Value, Wrong> {
+fn one_of(value: &Value, words: &[Word], asked: &Asked<'_>) -> Result<Value, Wrong> {
     let text = match value {
         Value::String(text) => text.as_str(),
-        _ => return Err(wrong_scalar(value, kind)),
+        _ => return Err(wrong_scalar(value, asked)),
     };
     let found = words
         .iter()
@@ -160,7 +211,7 @@ fn one_of(value: &Value, words: &[Word], kind: &Kind) -> Result<Value, Wrong> {
     if let Some(word) = found {
         return Ok(Value::String(word.value.to_owned()));
     }
-    let message = format!("expected {}, found `{}`", expected(kind), shorten(text));
+    let message = format!("expected {}, found `{}`", asked.expected(), shorten(text));
     let near = nearest(
         &text.to_ascii_lowercase(),
         words.iter().map(|word| word.name),
@@ -172,12 +223,14 @@ fn one_of(value: &Value, words: &[Word], kind: &Kind) -> Result<Value, Wrong> {
 }
 
 /// What a value must be, as people say it.
-pub(crate) fn expected(kind: &Kind) -> String {
+pub(crate) fn expected(kind: &Kind, limits: &Limits) -> String {
     match kind {
         Kind::Text(_) => "a text".into(),
         Kind::Int(least, i64::MAX) => format!("an integer of at least {least}"),
         Kind::Int(least, most) if least == most => format!("{least}"),
         Kind::Int(least, most) => format!("an integer from {least} to {most}"),
+        Kind::Quota(least, most) => format!("an integer from {least} to {}", most(limits)),
+        Kind::Filter => "a filter such as `$[1:]`".into(),
         Kind::Float(least, most) if *least == f64::MIN && *most == f64::MAX => "a number".into(),
         Kind::Float(least, most) => format!("a number from {least} to {most}"),
         Kind::Bool => "true or false".into(),
@@ -200,7 +253,7 @@ pub(crate) fn expected(kind: &Kind) -> String {
         Kind::Map(_) | Kind::Dict(_) => "a mapping".into(),
         Kind::AnyOf(kinds) => kinds
             .iter()
-            .map(|kind| expected(kind))
+            .map(|kind| expected(kind, limits))
             .collect::<Vec<_>>()
             .join(", or "),
     }

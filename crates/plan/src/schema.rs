@@ -3,6 +3,7 @@
 
 use serde_json::{Map as Json, Value, json};
 
+use crate::limits::Limits;
 use crate::table::{Key, Kind, Map, PIPELINE, Rule, Word};
 
 /// A scalar with a template fits wherever a scalar is typed.
@@ -82,6 +83,14 @@ fn kind(kind_: &Kind, templates: bool) -> Value {
         Kind::Int(least, i64::MAX) => templated(json!({ "type": "integer", "minimum": least })),
         Kind::Int(least, most) => {
             templated(json!({ "type": "integer", "minimum": least, "maximum": most }))
+        }
+        Kind::Quota(least, most) => {
+            let most = most(&Limits::SERVICE);
+            templated(json!({ "type": "integer", "minimum": least, "maximum": most }))
+        }
+        Kind::Filter => {
+            let most = Limits::SERVICE.json_path_chars;
+            templated(json!({ "type": "string", "maxLength": most, "pattern": "^\\$" }))
         }
         Kind::Float(least, most) if *least == f64::MIN && *most == f64::MAX => {
             templated(json!({ "type": "number" }))

@@ -1,8 +1,10 @@
 //! What the user wrote, typed: templates rendered, defaults filled in, relative paths joined to
 //! the file's folder. The unit of every size is bytes, of every duration seconds.
 
+mod job_settings;
 mod prepare;
 
+pub use job_settings::{DataCaptureConfig, DataProcessing, ExperimentConfig, JoinSource};
 pub use prepare::{Label, LabelRule, OnMissing, Prepare, Split};
 
 use std::collections::BTreeMap;
@@ -12,7 +14,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::problem::Place;
+use crate::problem::{Place, Problem};
+use crate::tree::Quote;
 
 /// A whole pipeline.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +43,8 @@ pub struct Spec {
     pub local: Option<Local>,
     /// The pipeline file's folder: relative paths were joined to it, commands run in it.
     pub base: PathBuf,
+    /// What is not wrong, but worth knowing before a run, with its place.
+    pub warnings: Vec<Problem>,
     /// The place of every node that the file holds, by its path (`prepare.select[2]`).
     pub places: Places,
 }
@@ -50,6 +55,8 @@ pub struct Places {
     /// For what is not in the file (a default): the nearest node above it, at last the start.
     pub(crate) file: String,
     pub(crate) by_path: BTreeMap<String, (u32, u32)>,
+    /// How the texts stand there of which single characters have places.
+    pub(crate) quotes: BTreeMap<String, Quote>,
 }
 
 impl Places {
@@ -75,6 +82,17 @@ impl Places {
                 }
             }
         }
+    }
+
+    /// The place of a character, from 0, of the text at `path`; of the text, where it is not as
+    /// the file has it.
+    pub(crate) fn in_text(&self, path: &str, text: &str, character: usize) -> Place {
+        let mut place = self.of(path);
+        if let Some(quote) = self.quotes.get(path) {
+            let at = (place.line, place.column);
+            (place.line, place.column) = quote.place(at, text, character);
+        }
+        place
     }
 }
 
@@ -467,7 +485,7 @@ pub struct Transform {
     pub assemble_with: AssembleWith,
     /// In units of 10^6 bytes; 0 means no limit.
     pub max_payload_in_mb: u32,
-    /// Requests at once to one instance.
+    /// Requests at once to one instance; 0 leaves it to the container.
     pub max_concurrent_transforms: u32,
     /// 1 to 3600.
     pub invocations_timeout_in_seconds: u32,
@@ -475,6 +493,18 @@ pub struct Transform {
     pub invocations_max_retries: u32,
     /// Merged over the model's own.
     pub environment: BTreeMap<String, String>,
+    /// The service's own filters and join.
+    pub data_processing: Option<DataProcessing>,
+    /// Manifests of what was read and written.
+    pub data_capture_config: Option<DataCaptureConfig>,
+    /// SageMaker Experiments.
+    pub experiment_config: Option<ExperimentConfig>,
+    /// Encrypts what the job stores.
+    pub kms_key_id: Option<String>,
+    /// Encrypts the instances' volumes.
+    pub volume_kms_key_id: Option<String>,
+    /// The image, with its NVIDIA driver, that GPU instances start from.
+    pub transform_ami_version: Option<String>,
     /// The user's; the tool adds two of its own.
     pub tags: BTreeMap<String, String>,
     /// Seconds from the job's CreationTime after which it is stopped; none by default.

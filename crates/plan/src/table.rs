@@ -1,10 +1,11 @@
 //! The one table of keys: what a pipeline file may hold. The walker, the JSON Schema and the
 //! reference of keys all come from it, so that they cannot disagree.
 
-use crate::limits;
+use crate::limits::{self, Limits};
 use crate::text_rules::{
-    anything, encoding, env_name, file_name, http_url, image, local_path, location, media_type,
-    not_empty, not_stdin, role_arn, s3,
+    ami_version, anything, encoding, env_name, experiment_name, file_name, http_url, image,
+    kms_key, local_path, location, media_type, model_name, not_empty, not_stdin, role_arn, s3,
+    vpc_id,
 };
 
 /// One key of a mapping.
@@ -24,6 +25,10 @@ pub(crate) enum Kind {
     Text(Rule),
     /// An integer within bounds, both included.
     Int(i64, i64),
+    /// An integer from a bound up to one of the service's, both included.
+    Quota(i64, fn(&Limits) -> u64),
+    /// A filter of the service's: see [`crate::filter::Filter`].
+    Filter,
     /// A number within bounds, both included.
     Float(f64, f64),
     Bool,
@@ -69,11 +74,19 @@ pub(crate) struct Word {
 /// What a text must satisfy.
 pub(crate) struct Rule {
     /// What is wrong with it, as the end of a sentence.
-    pub(crate) check: fn(&str) -> Result<(), String>,
+    pub(crate) check: Check,
     /// The same as a regular expression (ECMA 262), where it can be said so, for editors.
     pub(crate) pattern: Option<&'static str>,
     /// Whether templates are rendered in it.
     pub(crate) templates: bool,
+}
+
+/// How a text is checked.
+pub(crate) enum Check {
+    /// By rules of ours.
+    Own(fn(&str) -> Result<(), String>),
+    /// By rules of the service's.
+    Service(fn(&str, &Limits) -> Result<(), String>),
 }
 
 const fn key(name: &'static str, kind: &'static Kind, doc: &'static str) -> Key {
@@ -129,22 +142,31 @@ const fn api(name: &'static str, api: &'static str) -> Word {
 
 const fn rule(check: fn(&str) -> Result<(), String>) -> Kind {
     Kind::Text(Rule {
-        check,
+        check: Check::Own(check),
         pattern: None,
+        templates: true,
+    })
+}
+
+/// A rule of the service's, with its pattern for editors.
+const fn service(
+    check: fn(&str, &Limits) -> Result<(), String>,
+    pattern: Option<&'static str>,
+) -> Kind {
+    Kind::Text(Rule {
+        check: Check::Service(check),
+        pattern,
         templates: true,
     })
 }
 
 static ANY_TEXT: Kind = rule(anything);
 static COLUMN: Kind = rule(not_empty);
-static LOCATION: Kind = rule(location);
-static TO: Kind = rule(not_stdin);
-static S3: Kind = Kind::Text(Rule {
-    check: s3,
-    pattern: Some("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?$"),
-    templates: true,
-});
-static MEDIA_TYPE: Kind = rule(media_type);
+static LOCATION: Kind = service(location, None);
+static TO: Kind = service(not_stdin, None);
+static S3: Kind = service(s3, Some("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?$"));
+static MEDIA_TYPE: Kind = service(media_type, None);
+static KMS_KEY: Kind = service(kms_key, Some("^[a-zA-Z0-9:/_-]+$"));
 static BOOL: Kind = Kind::Bool;
 static SIZE: Kind = Kind::Size;
 static ROWS: Kind = Kind::Int(1, i64::MAX);
@@ -160,7 +182,7 @@ static TEXTS: Kind = Kind::List(&ANY_TEXT, 0);
 static TEXT_DICT: Kind = Kind::Dict(&ANY_TEXT);
 
 static NAME: Kind = Kind::Text(Rule {
-    check: limits::pipeline_name,
+    check: Check::Own(limits::pipeline_name),
     pattern: Some("^[a-z0-9](-*[a-z0-9]){0,62}$"),
     templates: false,
 });
@@ -196,7 +218,7 @@ static SCALARS: Kind = Kind::List(&SCALAR, 1);
 static PARAMS: Kind = Kind::Dict(&PARAM);
 static ENV: Kind = Kind::List(&ENV_NAME, 0);
 static ENV_NAME: Kind = Kind::Text(Rule {
-    check: env_name,
+    check: Check::Own(env_name),
     pattern: Some("^[A-Za-z_][A-Za-z0-9_]*$"),
     templates: false,
 });
@@ -554,13 +576,12 @@ static SHARDS: Kind = Kind::Map(&Map {
     exactly_one: false,
 });
 
-static MODEL_NAME: Kind = Kind::Text(Rule {
-    check: limits::model_name,
-    pattern: Some("^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$"),
-    templates: true,
-});
-static IMAGE: Kind = rule(image);
-static ROLE: Kind = rule(role_arn);
+static MODEL_NAME: Kind = service(
+    model_name,
+    Some("^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$"),
+);
+static IMAGE: Kind = service(image, None);
+static ROLE: Kind = service(role_arn, None);
 static VPC: Kind = Kind::Map(&Map {
     keys: &[
         must("security_group_ids", &IDS, "1 to 5 security groups."),
@@ -568,7 +589,8 @@ static VPC: Kind = Kind::Map(&Map {
     ],
     exactly_one: false,
 });
-static IDS: Kind = Kind::List(&COLUMN, 1);
+static IDS: Kind = Kind::List(&VPC_ID, 1);
+static VPC_ID: Kind = service(vpc_id, Some("^[-0-9a-zA-Z]+$"));
 static MODEL_DEFINITION: Kind = Kind::Map(&Map {
     keys: &[
         must("image", &IMAGE, "The container's image."),
@@ -600,11 +622,11 @@ static MODEL_DEFINITION: Kind = Kind::Map(&Map {
 });
 static MODEL: Kind = Kind::AnyOf(&[&MODEL_NAME, &MODEL_DEFINITION]);
 static INSTANCE_TYPE: Kind = Kind::Text(Rule {
-    check: limits::instance_type,
+    check: Check::Own(limits::instance_type),
     pattern: Some("^ml\\.[a-z0-9-]+\\.[a-z0-9-]+$"),
     templates: true,
 });
-static INSTANCE_COUNT: Kind = Kind::Int(1, 100);
+static INSTANCE_COUNT: Kind = Kind::Quota(1, |limits| limits.instance_count);
 static SPLIT_TYPE: Kind = Kind::Enum(&[
     api("none", "None"),
     api("line", "Line"),
@@ -617,10 +639,80 @@ static BATCH_STRATEGY: Kind = Kind::Enum(&[
 ]);
 static ASSEMBLE_WITH: Kind = Kind::Enum(&[api("none", "None"), api("line", "Line")]);
 static COMPRESSION_TYPE: Kind = Kind::Enum(&[api("none", "None"), api("gzip", "Gzip")]);
-static PAYLOAD: Kind = Kind::Int(0, 100);
-static CONCURRENT: Kind = Kind::Int(1, 100);
-static TIMEOUT: Kind = Kind::Int(1, 3600);
-static RETRIES: Kind = Kind::Int(0, 3);
+static PAYLOAD: Kind = Kind::Quota(0, |limits| limits.max_payload_in_mb);
+// The service names no limit but that of the product with the payload. The API's integer.
+static CONCURRENT: Kind = Kind::Int(0, i32::MAX as i64);
+static TIMEOUT: Kind = Kind::Quota(1, |limits| limits.invocations_timeout_s);
+static RETRIES: Kind = Kind::Quota(0, |limits| limits.invocations_max_retries);
+static AMI_VERSION: Kind = service(ami_version, Some("^[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*$"));
+static FILTER: Kind = Kind::Filter;
+static JOIN_SOURCE: Kind = Kind::Enum(&[api("none", "None"), api("input", "Input")]);
+static DATA_PROCESSING: Kind = Kind::Map(&Map {
+    keys: &[
+        key(
+            "input_filter",
+            &FILTER,
+            "What of a record the model gets, as JSONPath: `$[1:]`, `$['age','plan']`; by default \
+             `$`, all of it.",
+        ),
+        key(
+            "output_filter",
+            &FILTER,
+            "What is stored of the joined record, or without a join of the answer; by default `$`, \
+             all of it.",
+        ),
+        or(
+            "join_source",
+            &JOIN_SOURCE,
+            "\"None\"",
+            "`input` puts each input record, unfiltered, before its answer.",
+        ),
+    ],
+    exactly_one: false,
+});
+static DATA_CAPTURE: Kind = Kind::Map(&Map {
+    keys: &[
+        must(
+            "destination_s3_uri",
+            &S3,
+            "An S3 prefix of its own for the manifests.",
+        ),
+        key(
+            "kms_key_id",
+            &KMS_KEY,
+            "The key that encrypts the volume which manifests are made on.",
+        ),
+        key(
+            "generate_inference_id",
+            &BOOL,
+            "Appends a UUID and the job's start to each record that is stored.",
+        ),
+    ],
+    exactly_one: false,
+});
+static EXPERIMENT_NAME: Kind =
+    service(experiment_name, Some("^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,119}$"));
+static EXPERIMENT: Kind = Kind::Map(&Map {
+    keys: &[
+        key(
+            "experiment_name",
+            &EXPERIMENT_NAME,
+            "An experiment that exists.",
+        ),
+        key(
+            "trial_name",
+            &EXPERIMENT_NAME,
+            "A trial that exists; by default a new one is made.",
+        ),
+        key(
+            "trial_component_display_name",
+            &EXPERIMENT_NAME,
+            "How the job is shown in the trial.",
+        ),
+        key("run_name", &EXPERIMENT_NAME, "The experiment's run."),
+    ],
+    exactly_one: false,
+});
 static ON_INTERRUPT: Kind = Kind::Enum(&[word("leave"), word("stop")]);
 static TRANSFORM: Kind = Kind::Map(&Map {
     keys: &[
@@ -684,7 +776,8 @@ static TRANSFORM: Kind = Kind::Map(&Map {
             "max_concurrent_transforms",
             &CONCURRENT,
             "1",
-            "Requests at once to one instance. Times `max_payload_in_mb` at most 100.",
+            "Requests at once to one instance; 0 leaves it to the container. Times \
+             `max_payload_in_mb` at most 100.",
         ),
         or(
             "invocations_timeout_in_seconds",
@@ -703,6 +796,37 @@ static TRANSFORM: Kind = Kind::Map(&Map {
             &TEXT_DICT,
             "{}",
             "Merged over the model's own; at most 16 entries.",
+        ),
+        key(
+            "data_processing",
+            &DATA_PROCESSING,
+            "Filters and a join that the service does. `prediction[n]` is then field n of what the \
+             job stores. The same is had without it by `prepare.select` and `assemble.columns`.",
+        ),
+        key(
+            "data_capture_config",
+            &DATA_CAPTURE,
+            "Manifests of what the job read and wrote, for SageMaker Model Monitor.",
+        ),
+        key(
+            "experiment_config",
+            &EXPERIMENT,
+            "Where the job is shown in SageMaker Experiments.",
+        ),
+        key(
+            "kms_key_id",
+            &KMS_KEY,
+            "The key that encrypts what the job stores: an id, ARN or alias.",
+        ),
+        key(
+            "volume_kms_key_id",
+            &KMS_KEY,
+            "The key that encrypts the instances' volumes; not for types with disks of their own.",
+        ),
+        key(
+            "transform_ami_version",
+            &AMI_VERSION,
+            "The image, with its NVIDIA driver, that GPU instances start from.",
         ),
         or(
             "tags",

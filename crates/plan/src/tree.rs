@@ -48,9 +48,62 @@ pub(crate) enum NodeKind {
     Scalar {
         text: String,
         value: Value,
+        quote: Quote,
     },
     List(Vec<Node>),
     Map(Vec<Entry>),
+}
+
+/// How a scalar stands in the file, so that the place of one of its characters is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quote {
+    /// As it is.
+    Plain,
+    /// In single quotes, where a quote is doubled.
+    Single,
+    /// In double quotes, where `"` and `\\` have a `\\` before them.
+    Double,
+    /// Over several lines, or with other escapes: only its beginning is known.
+    Unknown,
+}
+
+impl Quote {
+    /// Of a scalar with this text, where the file goes on with `source` from its beginning.
+    fn of(style: ScalarStyle, text: &str, source: &str) -> Quote {
+        let (quote, written) = match style {
+            ScalarStyle::Plain => (Quote::Plain, text.to_owned()),
+            ScalarStyle::SingleQuoted => (Quote::Single, format!("'{}'", text.replace('\'', "''"))),
+            ScalarStyle::DoubleQuoted => {
+                let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+                (Quote::Double, format!("\"{escaped}\""))
+            }
+            _ => return Quote::Unknown,
+        };
+        if !written.contains(['\n', '\r']) && source.starts_with(&written) {
+            quote
+        } else {
+            Quote::Unknown
+        }
+    }
+
+    /// Columns from the scalar's beginning to its character `n`, from 0.
+    fn width(self, text: &str, n: usize) -> usize {
+        let columns = |c: char| match (self, c) {
+            (Quote::Single, '\'') | (Quote::Double, '"' | '\\') => 2,
+            _ => 1,
+        };
+        let opening = usize::from(self != Quote::Plain);
+        opening + text.chars().take(n).map(columns).sum::<usize>()
+    }
+
+    /// The place of character `n`, from 0, of a scalar that begins at `at`.
+    pub(crate) fn place(self, at: At, text: &str, n: usize) -> At {
+        if self == Quote::Unknown {
+            return at;
+        }
+        let columns = u32::try_from(self.width(text, n)).unwrap_or(0);
+        (at.0, at.1.saturating_add(columns))
+    }
 }
 
 /// One key of a mapping with its value; in the file's order.
@@ -192,6 +245,9 @@ struct Builder<'a> {
     root: Option<Node>,
     nodes: usize,
     documents: usize,
+    source: &'a str,
+    /// Characters and bytes of the source that lie before the last scalar.
+    passed: (usize, usize),
 }
 
 type Stop = Box<Problem>;
@@ -207,6 +263,8 @@ impl<'a> Builder<'a> {
             root: None,
             nodes: 0,
             documents: 0,
+            source: "",
+            passed: (0, 0),
         }
     }
 
@@ -214,7 +272,8 @@ impl<'a> Builder<'a> {
         Box::new(Problem::new(place(self.file, at), code, message))
     }
 
-    fn build(&mut self, text: &str) -> Result<Node, Stop> {
+    fn build(&mut self, text: &'a str) -> Result<Node, Stop> {
+        self.source = text;
         for event in Parser::new_from_str(text) {
             let (event, span) = event.map_err(|error| self.syntax(&error))?;
             self.event(event, &span)?;
@@ -257,10 +316,11 @@ impl<'a> Builder<'a> {
                 } else {
                     Value::String(text.to_string())
                 };
+                let quote = Quote::of(style, &text, self.source_from(span.start.index()));
                 let text = text.into_owned();
                 self.node(Node {
                     at: here,
-                    kind: NodeKind::Scalar { text, value },
+                    kind: NodeKind::Scalar { text, value, quote },
                 })
             }
             Event::SequenceStart(anchor, tag) => {
@@ -287,6 +347,19 @@ impl<'a> Builder<'a> {
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
         }
+    }
+
+    /// The source from a character on. Scalars come in order, so it is read once in all.
+    fn source_from(&mut self, index: usize) -> &'a str {
+        let (chars, bytes) = self.passed;
+        let rest = self.source.get(bytes..).unwrap_or_default();
+        let Some(ahead) = index.checked_sub(chars) else {
+            return "";
+        };
+        let more = rest.char_indices().nth(ahead);
+        let more = more.map_or(rest.len(), |(at, _)| at);
+        self.passed = (index, bytes + more);
+        &rest[more..]
     }
 
     fn document(&mut self, here: At) -> Result<(), Stop> {

@@ -6,13 +6,15 @@
 
 use serde_json::{Map as Json, Value};
 
+use crate::api_fields;
 use crate::credentials;
+use crate::limits::Limits;
 use crate::problem::{Problem, code};
 use crate::scalar::{expected, typed};
 use crate::spec::Places;
 use crate::table::{Key, Kind, Map, PIPELINE, Rule};
 use crate::template::{Rendered, Scope, is_template, nearest};
-use crate::tree::{At, Entry, Node, NodeKind, place, shorten};
+use crate::tree::{At, Entry, Node, NodeKind, Quote, place, shorten};
 
 /// Keys of the file itself in which no template is rendered: the templates depend on them.
 const LITERAL: &[&str] = &["version", "name", "params", "env"];
@@ -22,6 +24,7 @@ pub(crate) struct Walker<'a> {
     scope: Option<&'a Scope>,
     /// `{{` is text like any other.
     literal: bool,
+    limits: Limits,
     pub(crate) problems: Vec<Problem>,
     pub(crate) places: Places,
 }
@@ -37,9 +40,16 @@ impl<'a> Walker<'a> {
             file,
             scope,
             literal: false,
+            limits: Limits::SERVICE,
             problems: Vec::new(),
             places,
         }
+    }
+
+    /// With other quotas than the service is known to have.
+    pub(crate) fn limits(self, limits: &Limits) -> Walker<'a> {
+        let limits = limits.clone();
+        Walker { limits, ..self }
     }
 
     /// For a file that holds no templates.
@@ -87,7 +97,9 @@ impl<'a> Walker<'a> {
                 self.list(items, item, *least, path, node.at)
             }
             (Kind::Map(_) | Kind::Dict(_) | Kind::List(..), _) => self.wrong_type(node, kind, path),
-            (_, NodeKind::Scalar { value, .. }) => self.scalar(value, kind, path, node.at),
+            (_, NodeKind::Scalar { value, quote, .. }) => {
+                self.scalar(value, kind, path, (node.at, *quote))
+            }
             _ => self.wrong_type(node, kind, path),
         }
     }
@@ -202,9 +214,12 @@ impl<'a> Walker<'a> {
             format!(" in `{path}`")
         };
         let message = format!("unknown key `{}`{inside}", shorten(&entry.key));
-        let help = match nearest(&entry.key, map.keys.iter().map(|key| key.name)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => match stage_of(&entry.key) {
+        let api = api_fields::help_with(&entry.key, path, map);
+        let near = nearest(&entry.key, map.keys.iter().map(|key| key.name));
+        let help = match (api, near) {
+            (Some(help), _) => help,
+            (None, Some(near)) => format!("did you mean `{near}`?"),
+            (None, None) => match stage_of(&entry.key) {
                 Some(stage) if stage != path => format!("`{}` belongs under `{stage}`", entry.key),
                 _ => {
                     let names: Vec<&str> = map.keys.iter().map(|key| key.name).collect();
@@ -243,20 +258,33 @@ impl<'a> Walker<'a> {
         Value::Array(items.iter().enumerate().map(item).collect())
     }
 
-    fn scalar(&mut self, value: &Value, kind: &Kind, path: &str, at: At) -> Value {
+    fn scalar(
+        &mut self,
+        value: &Value,
+        kind: &Kind,
+        path: &str,
+        (at, quote): (At, Quote),
+    ) -> Value {
         let Some((value, rendered)) = self.render(value, kind, path, at) else {
             return Value::Null;
         };
         if value.is_null() {
             return self.no_value(kind, path, at);
         }
-        match typed(&value, kind, rendered) {
+        if !rendered && matches!(kind, Kind::Filter) {
+            self.places.quotes.insert(path.to_owned(), quote);
+        }
+        match typed(&value, kind, rendered, &self.limits) {
             Ok(value) => value,
             Err(mut wrong) => {
                 if rendered && wrong.code == code::WRONG_TYPE {
                     let help = "a value that is one {{ … }} keeps its type, any other is a text";
                     wrong.help = Some(help.to_owned());
                 }
+                let at = match (wrong.character, value.as_str()) {
+                    (Some(n), Some(text)) if !rendered => quote.place(at, text, n),
+                    _ => at,
+                };
                 self.problem(
                     at,
                     wrong.code,
@@ -270,7 +298,10 @@ impl<'a> Walker<'a> {
 
     fn no_value(&mut self, kind: &Kind, path: &str, at: At) -> Value {
         let message = format!("`{path}` has no value");
-        let help = format!("expected {}; or remove the key", expected(kind));
+        let help = format!(
+            "expected {}; or remove the key",
+            expected(kind, &self.limits)
+        );
         self.problem(at, code::WRONG_TYPE, message, Some(help));
         Value::Null
     }
@@ -320,7 +351,7 @@ impl<'a> Walker<'a> {
     fn wrong_type(&mut self, node: &Node, kind: &Kind, path: &str) -> Value {
         let message = format!(
             "`{path}`: expected {}, found {}",
-            expected(kind),
+            expected(kind, &self.limits),
             node.describe()
         );
         let help = match (kind, &node.kind) {

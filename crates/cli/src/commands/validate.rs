@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gristmill_plan::problem::code;
-use gristmill_plan::{Place, Problem};
+use gristmill_plan::{Place, Problem, Review};
 use gristmill_runner::words::counted;
 use gristmill_runner::{ExitCode, RunError, read_text};
 use serde_json::json;
@@ -25,9 +25,11 @@ pub(crate) fn validate(args: &ValidateArgs, printer: &Printer) -> Result<ExitCod
         .transpose()?;
     check_given(args)?;
     let wrong = params.map_or_else(Vec::new, |p| misfits(&p, &args.files));
-    let mut problems = Vec::new();
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     for file in &args.files {
-        let own = problems_of(file);
+        let review = review_of(file);
+        let own = review.problems;
+        warnings.extend(review.warnings);
         match &args.against {
             Some(data) if own.is_empty() && wrong.is_empty() => {
                 problems.extend(problems_against(args, file, data)?);
@@ -40,16 +42,17 @@ pub(crate) fn validate(args: &ValidateArgs, printer: &Printer) -> Result<ExitCod
         exit => exit,
     };
     let problems: Vec<Problem> = problems.into_iter().chain(wrong).collect();
+    let warned = warnings.iter().map(warning_text).collect::<String>();
     let text = if problems.is_empty() {
         let each = args
             .files
             .iter()
             .map(|f| format!("{}: {}\n", f.display(), valid(args)));
-        each.collect()
+        warned + &each.collect::<String>()
     } else {
         let each: Vec<String> = problems.iter().map(|p| problem_text(p) + "\n").collect();
         format!(
-            "{}{}\n",
+            "{warned}{}{}\n",
             each.concat(),
             counted(problems.len() as u64, "problem")
         )
@@ -59,10 +62,16 @@ pub(crate) fn validate(args: &ValidateArgs, printer: &Printer) -> Result<ExitCod
         &json!({
             "valid": problems.is_empty(),
             "problems": problems,
+            "warnings": warnings,
             "exit": exit.number(),
         }),
     );
     Ok(exit)
+}
+
+/// Like a problem, but nothing has to change.
+fn warning_text(warning: &Problem) -> String {
+    format!("warning: {}\n", problem_text(warning))
 }
 
 fn valid(args: &ValidateArgs) -> String {
@@ -126,9 +135,9 @@ fn misfits(params: &ParamsFile, files: &[PathBuf]) -> Vec<Problem> {
 }
 
 /// A file that cannot be read is a problem like any other: the others are checked all the same.
-fn problems_of(file: &Path) -> Vec<Problem> {
+fn review_of(file: &Path) -> Review {
     match read_pipeline(file) {
-        Ok(pipeline) => gristmill_plan::validate(
+        Ok(pipeline) => gristmill_plan::review(
             &pipeline.text,
             &pipeline.path,
             Path::new(&pipeline.folder),
@@ -141,10 +150,14 @@ fn problems_of(file: &Path) -> Vec<Problem> {
                 column: 1,
             };
             let problem = Problem::new(place, UNREADABLE, error.message);
-            vec![match error.help {
+            let problem = match error.help {
                 Some(help) => problem.help(help),
                 None => problem,
-            }]
+            };
+            Review {
+                problems: vec![problem],
+                warnings: Vec::new(),
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::project::{Done, Project, finish, judge, repository};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The services in the foreground, killed with the test.
-struct Services {
+pub(crate) struct Services {
     process: Child,
     /// The JSON line that they announced themselves with.
     said: Value,
@@ -25,7 +25,7 @@ struct Services {
 
 impl Services {
     /// `local --dir d --output json` in the project's folder; returns once it is announced.
-    fn start(project: &Project) -> Self {
+    pub(crate) fn start(project: &Project) -> Self {
         let mut command = project.command(&["local", "--dir", "d", "--output", "json"]);
         command
             .stdout(Stdio::piped())
@@ -53,7 +53,7 @@ impl Services {
     }
 
     /// A judge about these services.
-    fn judge(&self, script: &str, more: &[&str]) -> Done {
+    pub(crate) fn judge(&self, script: &str, more: &[&str]) -> Done {
         judge(script, &[&[self.endpoint_file().as_str()], more].concat())
     }
 

@@ -28,5 +28,7 @@ mod scoring;
 #[path = "../../../cloud/tests/it/conformance/seaweed.rs"]
 mod seaweed;
 mod second_store;
+mod service_model;
 mod training;
+mod validating;
 mod variants;

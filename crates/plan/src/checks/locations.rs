@@ -1,10 +1,13 @@
 //! Locations that must not lie in one another.
 
 use super::View;
+use crate::limits::ROOM_UNDER_WORK;
 use crate::problem::code;
 
 pub(super) fn check(view: &mut View<'_>) {
     work_and_output(view);
+    room_for_work(view);
+    capture(view);
     inputs(view);
     stdin(view);
 }
@@ -25,6 +28,40 @@ fn work_and_output(view: &mut View<'_>) {
     let message = "`assemble.to` and `work.uri` must not lie in one another".to_owned();
     let help = "state and results need prefixes of their own";
     view.problem("assemble.to", code::OVERLAP, message, help);
+}
+
+/// A run's keys are longer than `work.uri`, and must be within what the service and S3 take.
+fn room_for_work(view: &mut View<'_>) {
+    let path = "work.uri";
+    let most = view.limits.s3_uri_chars.saturating_sub(ROOM_UNDER_WORK);
+    let Some(uri) = view.text(path).filter(|uri| uri.len() > most) else {
+        return;
+    };
+    let message = format!(
+        "`{path}` has {} bytes; at most {most} leave room for the names under it, since the \
+         service takes {}",
+        uri.len(),
+        view.limits.s3_uri_chars
+    );
+    view.problem(path, code::BAD_VALUE, message, "use a shorter prefix");
+}
+
+/// Captured manifests are no part of a run's state or result.
+fn capture(view: &mut View<'_>) {
+    let path = "transform.data_capture_config.destination_s3_uri";
+    let Some(capture) = view.text(path).map(folder) else {
+        return;
+    };
+    for other in ["work.uri", "assemble.to"] {
+        let Some(place) = view.text(other).map(folder) else {
+            continue;
+        };
+        if capture.starts_with(&place) || place.starts_with(&capture) {
+            let message = format!("`{path}` and `{other}` must not lie in one another");
+            let help = "captured data needs a prefix of its own";
+            view.problem(path, code::OVERLAP, message, help);
+        }
+    }
 }
 
 fn inputs(view: &mut View<'_>) {

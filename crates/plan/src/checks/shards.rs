@@ -28,6 +28,7 @@ pub(super) fn check(view: &mut View<'_>) {
         payload_product(view);
         shard_size(view);
         media_types(view);
+        one_json_document(view);
         return;
     }
     parquet_size(view);
@@ -273,4 +274,33 @@ fn media_types(view: &mut View<'_>) {
             "use `accept: text/csv`, or `application/jsonlines`",
         );
     }
+}
+
+/// `application/json` is one document a request; lines of it are many (a container's "Extra data").
+fn one_json_document(view: &mut View<'_>) {
+    let path = "transform.content_type";
+    let bare = |media: &str| {
+        media
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase()
+    };
+    let json = view
+        .text(path)
+        .is_some_and(|media| bare(media) == "application/json");
+    let one_line = view.text("transform.split_type") == Some("Line")
+        && view.text("transform.batch_strategy") == Some("SingleRecord");
+    let lines = view
+        .text("shards.format")
+        .is_some_and(|format| format.starts_with("jsonl"));
+    if !json || !lines || one_line || view.text("transform.split_type").is_none() {
+        return;
+    }
+    let message = "`content_type: application/json` announces one document, but a request would \
+                   hold many, a line each"
+        .to_owned();
+    let help = "use `content_type: application/jsonlines`, or `batch_strategy: single_record`";
+    view.problem(path, code::CONFLICT, message, help);
 }

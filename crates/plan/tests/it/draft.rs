@@ -101,9 +101,9 @@ fn warnings_do_not_stop() {
         "ml.z9.huge\n  max_payload_in_mb: 0\n  assemble_with: none",
     )]);
     insta::assert_snapshot!(odd.warnings.join("\n"), @r"
-    instance_type ml.z9.huge: the family z9 is not among those known for transform jobs
-    max_payload_in_mb: 0 sends requests in chunks; AWS's built-in algorithms refuse them
-    split_type line with assemble_with none: a container that does not end its answers with a newline glues rows together, which fails the count of rows
+    p.yaml:16:18: `instance_type: ml.z9.huge` is not among the types known for transform jobs; the list grows: if the service has it, go on
+    p.yaml:17:22: `max_payload_in_mb: 0` sends requests in chunks of no stated length; AWS's built-in algorithms refuse them; with a built-in algorithm, name a payload: 1 to 100
+    p.yaml:18:18: `split_type: line` with `assemble_with: none`: a container that does not end its answers with a newline glues rows together, which fails the count of rows; use `assemble_with: line`
     ");
 }
 

@@ -33,6 +33,12 @@ fn what_does_not_touch_a_byte_is_not_in() {
         "tags: { a: b }",
         "job_timeout: 2h",
         "on_interrupt: stop",
+        "kms_key_id: alias/a",
+        "volume_kms_key_id: alias/b",
+        "transform_ami_version: al2-ami-sagemaker-batch-gpu-535",
+        "experiment_config: { run_name: r }",
+        "data_capture_config: { destination_s3_uri: s3://captured/ }",
+        "data_processing: { input_filter: $ }",
     ] {
         assert_eq!(
             change(&[("model: late-v1", &format!("model: late-v1\n  {line}"))]),
@@ -64,6 +70,7 @@ fn what_does_is_in_at_its_stage() {
     insta::assert_snapshot!(change(&[("[month, day, distance]", "[day, month, distance]")]), @"shards: columns[0]: month → day; columns[1]: day → month");
     insta::assert_snapshot!(change(&[("format: csv", "format: csv.gz\n  max_rows: 5")]), @"shards: format: csv → csv.gz; max_rows: nothing → 5");
     insta::assert_snapshot!(change(&[("model: late-v1", "model: late-v1\n  environment: { A: b }\n  batch_strategy: single_record")]), @"transform: settings.batch_strategy: MultiRecord → SingleRecord; settings.environment.A: nothing → b");
+    insta::assert_snapshot!(change(&[("model: late-v1", "model: late-v1\n  data_processing: { input_filter: '$[1:]' }\n  data_capture_config: { destination_s3_uri: s3://captured/, generate_inference_id: true }")]), @r#"transform: settings.data_processing: nothing → {"input_filter":"$[1:]","output_filter":null,"join_source":"None"}; settings.generate_inference_id: nothing → true"#);
     insta::assert_snapshot!(change(&[("{{ params.run_date }}/", "{{ params.run_date }}/\n  format: csv")]), @"assemble: settings.format: parquet → csv");
 }
 

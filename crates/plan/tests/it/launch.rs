@@ -101,6 +101,9 @@ fn nothing_invalid_is_made() {
     insta::assert_snapshot!(wrong(&|f| f.input = JobInput::Prefix("s3://work-bucket/in".into())), @"the job's input `s3://work-bucket/in`: must end with `/`: the service takes every key that starts with it");
     insta::assert_snapshot!(wrong(&|f| f.model_name = "a_b".into()), @"model name `a_b`: holds `_`; only letters, digits and `-` are allowed");
     insta::assert_snapshot!(wrong(&|f| f.input = JobInput::Manifest(format!("s3://jobs/{}", "k".repeat(1020)))), @"the job's manifest `s3://jobs/kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk…`: has 1030 characters; the service takes at most 1024");
+    insta::assert_snapshot!(wrong(&|f| {
+        f.input = JobInput::Prefix("s3://work-bucket/runs/r-1/".into());
+    }), @"the job's output `s3://work-bucket/runs/r-1/out/a2/`: lies under the job's input: the service would read what it writes");
     let convert = gristmill_plan::Plan {
         transform: None,
         ..plan(&[])

@@ -5,6 +5,7 @@ mod support;
 
 mod contract;
 mod draft;
+mod filters;
 mod fingerprints;
 mod launch;
 mod mistakes;
@@ -14,6 +15,7 @@ mod pipelines;
 mod properties;
 mod rules;
 mod schema;
+mod service_rules;
 mod source;
 mod spec;
 mod templates;

@@ -53,11 +53,11 @@ fn the_payload_product() {
 
 #[test]
 fn quotas_of_one_key() {
-    insta::assert_snapshot!(transform("invocations_timeout_in_seconds: 3601\n  invocations_max_retries: 4\n  instance_count: 0\n  max_concurrent_transforms: 0"), @r"
+    insta::assert_snapshot!(transform("invocations_timeout_in_seconds: 3601\n  invocations_max_retries: 4\n  instance_count: 0\n  max_concurrent_transforms: -1"), @r"
     [bad-value] p.yaml:17:35: `transform.invocations_timeout_in_seconds`: expected an integer from 1 to 3600, found 3601
     [bad-value] p.yaml:18:28: `transform.invocations_max_retries`: expected an integer from 0 to 3, found 4
     [bad-value] p.yaml:19:19: `transform.instance_count`: expected an integer from 1 to 100, found 0
-    [bad-value] p.yaml:20:30: `transform.max_concurrent_transforms`: expected an integer from 1 to 100, found 0
+    [bad-value] p.yaml:20:30: `transform.max_concurrent_transforms`: expected an integer from 0 to 2147483647, found -1
     ");
     insta::assert_snapshot!(transform("content_type: csv\n  job_timeout: 0s"), @r"
     [bad-value] p.yaml:17:17: `transform.content_type`: `csv` is not a media type such as `text/csv`
@@ -86,9 +86,15 @@ fn environment_and_tags() {
         transform(&format!("environment: {{ {} }}", entries(16))),
         ""
     );
-    insta::assert_snapshot!(transform(&format!("environment: {{ {} }}", entries(17))), @"[bad-value] p.yaml:17:16: `transform.environment` has 17 entries; the service takes at most 16");
+    insta::assert_snapshot!(transform(&format!("environment: {{ {} }}", entries(17))), @r"
+    [bad-value] p.yaml:17:16: `transform.environment` has 17 entries; the service takes at most 16
+      help: put settings together, or into a file of the model's data
+    ");
     assert_eq!(transform(&format!("tags: {{ {} }}", entries(48))), "");
-    insta::assert_snapshot!(transform(&format!("tags: {{ {} }}", entries(49))), @"[bad-value] p.yaml:17:9: `transform.tags` has 49 tags; the service takes 50, of which two are the tool's own");
+    insta::assert_snapshot!(transform(&format!("tags: {{ {} }}", entries(49))), @r"
+    [bad-value] p.yaml:17:9: `transform.tags` has 49 tags; the service takes 50, of which two are the tool's own
+      help: keep 48 of them
+    ");
     insta::assert_snapshot!(transform("environment: { 1A: x, A-B: x, OMP_NUM_THREADS: 4 }"), @r#"
     [bad-value] p.yaml:17:22: `transform.environment`: `1A` is not a name that the service takes: letters, digits and `_`, at most 1024
     [bad-value] p.yaml:17:30: `transform.environment`: `A-B` is not a name that the service takes: letters, digits and `_`, at most 1024
@@ -105,7 +111,10 @@ fn environment_and_tags() {
         "x".repeat(10_240),
         "x".repeat(10_241)
     );
-    insta::assert_snapshot!(transform(&long), @"[bad-value] p.yaml:17:10266: `transform.environment.B` has 10241 characters; the service takes at most 10240");
+    insta::assert_snapshot!(transform(&long), @r"
+    [bad-value] p.yaml:17:10266: `transform.environment`: `B` has 10241 characters; the service takes at most 10240
+      help: put a large value into a file of the model's data
+    ");
 }
 
 #[test]
@@ -497,7 +506,7 @@ fn a_model_that_is_created() {
     let fine = "{ image: 1.dkr.ecr.eu-west-1.amazonaws.com/x:1, model_data: s3://abc/m.tar.gz, execution_role_arn: arn:aws:iam::123456789012:role/r, vpc_config: { security_group_ids: [sg-1], subnets: [subnet-1] } }";
     assert_eq!(model(fine), "");
     insta::assert_snapshot!(model("{ image: a b, model_data: s3://abc/m.onnx, execution_role_arn: r, package_group: x }"), @r"
-    [bad-value] p.yaml:15:19: `transform.model.image`: `a b` is not an image name: at most 255 characters, none of them blank
+    [bad-value] p.yaml:15:19: `transform.model.image`: `a b` is not an image's name: it holds a blank
     [bad-value] p.yaml:15:36: `model_data`: `s3://abc/m.onnx` must be a `.tar.gz`
       help: transform jobs take no uncompressed model data
     [bad-value] p.yaml:15:73: `transform.model.execution_role_arn`: `r` is not a role's ARN, `arn:aws:iam::123456789012:role/NAME`

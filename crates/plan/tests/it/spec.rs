@@ -352,6 +352,12 @@ fn everything_that_can_be_written_arrives() {
                 environment: {
                     "A": "b",
                 },
+                data_processing: None,
+                data_capture_config: None,
+                experiment_config: None,
+                kms_key_id: None,
+                volume_kms_key_id: None,
+                transform_ami_version: None,
                 tags: {
                     "team": "a",
                 },
@@ -408,9 +414,11 @@ fn everything_that_can_be_written_arrives() {
             },
         ),
         base: "/pipes/nightly",
+        warnings: [],
         places: Places {
             file: "",
             by_path: {},
+            quotes: {},
         },
     }
     "#);
