@@ -3,6 +3,7 @@
 
 mod columns;
 mod locations;
+mod refused;
 mod service;
 mod shards;
 mod source;
@@ -30,6 +31,7 @@ pub(crate) fn all(root: &Value, places: &Places, limits: &Limits) -> Vec<Problem
     training::check(&mut view);
     shards::check(&mut view);
     service::check(&mut view);
+    refused::check(&mut view);
     columns::check(&mut view);
     locations::check(&mut view);
     view.problems

@@ -31,6 +31,9 @@ pub struct RunState {
     pub sealed: Option<Sealed>,
     /// Jobs in the order of their launches.
     pub launches: Vec<Launched>,
+    /// How many of them were announced since an attempt last said how it ended: killed attempts and
+    /// those that only look (`--no-wait`) share one limit.
+    pub jobs_in_a_row: u32,
     /// Verified outputs by the transform stage's fingerprint and the shard. Those of other settings
     /// are kept: they were paid for, and count again when the settings are what they were.
     pub outputs: BTreeMap<(String, u32), VerifiedOutput>,
@@ -207,7 +210,10 @@ impl RunState {
                 self.finished = Some(result.as_ref().clone());
                 self.stopped_before = None;
             }
-            Entry::Stopped { exit, message } => self.stopped = Some((*exit, message.clone())),
+            Entry::Stopped { exit, message } => {
+                self.stopped = Some((*exit, message.clone()));
+                self.jobs_in_a_row = 0;
+            }
             Entry::Waiting { job, status } => {
                 self.stopped = None;
                 self.waiting = Some(JobSeen {
@@ -215,7 +221,10 @@ impl RunState {
                     status: status.clone(),
                 });
             }
-            Entry::Cancelled { .. } => self.cancelled = true,
+            Entry::Cancelled { .. } => {
+                self.cancelled = true;
+                self.jobs_in_a_row = 0;
+            }
             other => self.apply_work(other),
         }
     }
@@ -338,8 +347,10 @@ impl RunState {
             } => {
                 // One that the service never knew is announced again under its name.
                 let name = request["TransformJobName"].as_str().unwrap_or_default();
+                let before = self.launches.len();
                 self.launches
                     .retain(|l| l.arn.is_some() || l.name() != name);
+                self.jobs_in_a_row += u32::from(self.launches.len() == before);
                 self.launches.push(Launched {
                     attempt: *attempt,
                     fingerprint: fingerprint.clone(),
@@ -432,6 +443,13 @@ impl RunState {
             .find(|l| l.fingerprint == fingerprint)
     }
 
+    /// Whether the last job that was announced under these settings answered any of its shards.
+    #[must_use]
+    pub fn last_job_answered(&self, fingerprint: &str) -> bool {
+        let last = self.last_launch(fingerprint);
+        last.is_some_and(|l| l.shards.iter().any(|i| self.is_scored(fingerprint, *i)))
+    }
+
     /// Jobs that were announced and have not ended as far as the ledger knows.
     pub fn open_jobs(&self) -> impl Iterator<Item = &Launched> {
         self.launches.iter().filter(|l| l.ended.is_none())
@@ -505,7 +523,7 @@ mod tests {
         let mut state = RunState::of(&[launching("j-a1")]);
         assert!(state.job_records().is_empty());
         state.apply(&launching("j-a1"));
-        assert_eq!(state.launches.len(), 1);
+        assert_eq!((state.launches.len(), state.jobs_in_a_row), (1, 1));
         let created = Entry::JobCreated {
             name: "j-a1".into(),
             arn: "arn".into(),
@@ -513,6 +531,16 @@ mod tests {
         };
         state.apply(&created);
         assert_eq!(state.job_records().len(), 1);
+    }
+
+    #[test]
+    fn jobs_are_counted_until_an_attempt_says_how_it_ended() {
+        let row = [launching("j-a1"), resumed(), launching("j-a2")];
+        let mut state = RunState::of(&row);
+        assert_eq!(state.jobs_in_a_row, 2);
+        state.apply(&stopped(ExitCode::Model));
+        state.apply(&launching("j-a3"));
+        assert_eq!(state.jobs_in_a_row, 1);
     }
 
     #[test]

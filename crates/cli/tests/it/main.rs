@@ -13,6 +13,7 @@ mod encodings;
 mod formats;
 mod init;
 mod inspecting;
+mod jobs;
 mod lab;
 mod no_wait;
 mod parameters;

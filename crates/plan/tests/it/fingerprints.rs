@@ -33,6 +33,8 @@ fn what_does_not_touch_a_byte_is_not_in() {
         "tags: { a: b }",
         "job_timeout: 2h",
         "on_interrupt: stop",
+        "max_attempts: 1",
+        "on_refused_row: quarantine",
     ] {
         assert_eq!(
             change(&[("model: late-v1", &format!("model: late-v1\n  {line}"))]),

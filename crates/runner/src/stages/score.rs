@@ -27,8 +27,6 @@ use crate::stages::watch::{self, Ended};
 use crate::state::Launched;
 use crate::words::counted;
 
-/// Jobs that one attempt creates at most, when the service itself fails.
-const JOBS_AN_ATTEMPT: u32 = 3;
 /// Outputs that are fetched at the same time.
 const OUTPUTS_AT_ONCE: usize = 8;
 /// Objects that are listed under a job's prefix at most.
@@ -70,22 +68,17 @@ pub(crate) async fn run(
     let rows = session.state(|s| s.sealed.as_ref().map(|x| x.rows_accepted));
     let clock = session.begin(Stage::Transform, None, rows);
     let mut last = take_up(session, job).await?;
-    let mut jobs = if session.no_wait && last.is_some() {
-        jobs_before(session, job)
-    } else {
-        0
-    };
     loop {
         let missing = missing(session, job);
         if missing.is_empty() {
             break;
         }
-        if let Some((ended, defects)) = &last
-            && !(is_service_failure(ended) && jobs < JOBS_AN_ATTEMPT)
-        {
-            return Err(failure(session, ended, defects, &missing));
+        if let Some((ended, defects)) = &last {
+            if !goes_on(session, job, ended) {
+                return Err(failure(session, ended, defects, &missing));
+            }
+            say_that_it_goes_on(session, ended, &missing);
         }
-        jobs += 1;
         last = Some(next_job(session, plan, job, &missing).await?);
     }
     let (shards, rows) = session.state(|s| {
@@ -110,8 +103,8 @@ fn missing(session: &Session, job: &ScoreJob) -> Vec<SealedShard> {
     })
 }
 
-/// Goes on with the job of an earlier attempt, if there is one. One that had ended or was stopped
-/// before is only looked through again: that it failed then does not make this attempt fail. One
+/// Goes on with the job of an earlier attempt, if there is one. One after which an attempt has ended, or
+/// that was stopped, is only looked through again: that it failed then does not make this attempt fail. One
 /// that the service does not know was never created; [`next_job`] makes a new request for it.
 async fn take_up(
     session: &Arc<Session>,
@@ -121,9 +114,16 @@ async fn take_up(
     let Some(launched) = session.state(|s| s.last_launch(&job.fingerprint).cloned()) else {
         return Ok(None);
     };
-    if launched.ended.is_some() {
-        collect(session, job, &launched.output, &missing(session, job)).await?;
-        return Ok(None);
+    if let Some((status, reason)) = &launched.ended {
+        let defects = collect(session, job, &launched.output, &missing(session, job)).await?;
+        // Nobody has said yet what follows from how it ended: the attempt that waited was killed.
+        let is_open = session.state(|s| s.jobs_in_a_row > 0) && status != "Stopped";
+        let ended = Ended {
+            name: launched.name().to_owned(),
+            status: watch::status_of(status),
+            reason: reason.clone(),
+        };
+        return Ok(is_open.then_some((ended, defects)));
     }
     if launched.arn.is_none() && !watch::adopt_if_created(session, &launched).await? {
         return Ok(None);
@@ -139,23 +139,26 @@ async fn take_up(
     Ok((!stopped).then_some((ended, defects)))
 }
 
-/// Under `--no-wait` a call creates one job at most: those of the calls before count as if they were
-/// of one attempt.
-fn jobs_before(session: &Session, job: &ScoreJob) -> u32 {
-    session.state(|s| {
-        let same = s
-            .launches
-            .iter()
-            .filter(|l| l.fingerprint == job.fingerprint);
-        let failed = same.rev().take_while(|l| {
-            let reason = l.ended.as_ref().and_then(|(_, reason)| reason.as_deref());
-            reason.is_some_and(|r| r.starts_with(SERVICE_FAILURE))
-        });
-        match u32::try_from(failed.count()).unwrap_or(u32::MAX) {
-            0 => 0,
-            n => (n - 1) % JOBS_AN_ATTEMPT + 1,
-        }
-    })
+/// Whether another job may do what this one did not: after the service's own failure, or where a job
+/// failed and yet answered some of its shards. One that answered none would fail again.
+fn goes_on(session: &Session, job: &ScoreJob, ended: &Ended) -> bool {
+    let most = session.spec.transform.as_ref().map_or(1, |t| t.max_jobs());
+    let (jobs, answered) =
+        session.state(|s| (s.jobs_in_a_row, s.last_job_answered(&job.fingerprint)));
+    let partly = ended.status == JobStatus::Failed && answered;
+    jobs < most && (partly || is_service_failure(ended))
+}
+
+fn say_that_it_goes_on(session: &Session, ended: &Ended, missing: &[SealedShard]) {
+    let reason = ended.reason.as_deref().map(printable).unwrap_or_default();
+    session.note(
+        Level::Warn,
+        format!(
+            "job {} failed ({reason}): {} without an output, sent again in a job of their own",
+            ended.name,
+            counted(missing.len() as u64, "shard"),
+        ),
+    );
 }
 
 /// A job under other settings may still run, and cost money.
