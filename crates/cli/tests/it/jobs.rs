@@ -67,7 +67,7 @@ fn killed_between_the_jobs() {
         .unwrap();
     lab.answer("flaky-once:2");
     let mut killed = 0;
-    for at in (first + 1..).take(16) {
+    for at in (first + 1..).step_by(3).take(4) {
         let _ = std::fs::remove_file(lab.project.path("flaky-count"));
         let (key, out) = (format!("key-{at}"), format!("out=storm-{at}"));
         killed += usize::from(kill_at_line(&lab, &key, &out, at));
@@ -76,7 +76,7 @@ fn killed_between_the_jobs() {
         assert_eq!(shards_of(&done), [8, 2], "killed at line {at}");
     }
     assert!(
-        killed > 8,
+        killed > 2,
         "only {killed} runs were killed before their end"
     );
 }

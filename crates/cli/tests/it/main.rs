@@ -22,6 +22,7 @@ mod project;
 mod publishing;
 mod ready;
 mod refusals;
+mod refused;
 mod resume;
 mod runs;
 mod scoring;
