@@ -11,6 +11,8 @@ ANSWER is one of
     text:TEXT      that text, a line a row
     status:CODE    that HTTP status, always
     flaky:N        status 500 to the first N requests, then `sum`
+    flaky-once:N   the same, counted over all containers, in the file `flaky-count`
+    refuse:SUM,…   status 400 to requests with a row of one of these sums, else `sum`
     slow:SECONDS   `sum` after that time
     env            the environment and the request's headers as JSON lines, one a row
 
@@ -54,6 +56,14 @@ def sums(body, media):
     return [repr(sum(float(cell) for cell in row if cell is not None)) for row in rows(body)]
 
 
+def turn_of_all():
+    """How many requests all containers of this folder have had, this one included."""
+    with LOCK, open("flaky-count", "a+") as count:
+        count.write("x")
+        count.flush()
+        return count.tell()
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -72,12 +82,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(int(VALUE), "told to\n")
         if KIND == "flaky" and turn <= int(VALUE):
             return self.reply(500, "not yet\n")
+        if KIND == "flaky-once" and turn_of_all() <= int(VALUE):
+            return self.reply(500, "not yet\n")
         if KIND == "slow":
             time.sleep(float(VALUE))
         media = self.headers.get("Content-Type", "")
         if KIND == "csv-only" and "csv" not in media:
             return self.reply(415, f"This predictor only supports CSV data, not {media}\n")
         lines = sums(body, media)
+        if KIND == "refuse":
+            refused = {float(text) for text in VALUE.split(",")}
+            found = [line for line in lines if float(line) in refused]
+            if found:
+                return self.reply(400, f"cannot score {found[0]}\n")
         if KIND == "short":
             lines = lines[:-1]
         if KIND == "short-at":

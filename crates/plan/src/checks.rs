@@ -4,6 +4,7 @@
 mod columns;
 mod locations;
 mod processing;
+mod refused;
 mod service;
 mod shards;
 mod source;
@@ -34,6 +35,7 @@ pub(crate) fn all(root: &Value, places: &Places, limits: &Limits) -> Vec<Problem
     shards::check(&mut view);
     service::check(&mut view);
     processing::check(&mut view);
+    refused::check(&mut view);
     columns::check(&mut view);
     locations::check(&mut view);
     view.problems

@@ -234,6 +234,7 @@ fn estimate(spec: &Spec, inventory: &Inventory, sample: &Sample, columns: &Roles
             .map_or(0, |t| requests(t, rows, shards, shard_bytes)),
         instances_busy: busy,
         instances_idle: instances - busy,
+        max_jobs: spec.transform.as_ref().map_or(0, Transform::max_jobs),
     }
 }
 

@@ -152,4 +152,7 @@ pub struct Estimate {
     pub instances_busy: u32,
     /// Instances that would be paid for doing nothing.
     pub instances_idle: u32,
+    /// Jobs at most, if shards fail: see [`Transform::max_jobs`].
+    #[serde(default)]
+    pub max_jobs: u32,
 }

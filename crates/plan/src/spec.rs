@@ -511,6 +511,31 @@ pub struct Transform {
     pub job_timeout: Option<u64>,
     /// What happens to the job when the runner is interrupted.
     pub on_interrupt: OnInterrupt,
+    /// 1 to 10. See [`Transform::max_jobs`].
+    #[serde(default = "default_attempts")]
+    pub max_attempts: u32,
+    /// What happens to a row that the model refuses.
+    #[serde(default)]
+    pub on_refused_row: OnRefusedRow,
+}
+
+/// `transform.max_attempts` of a plan that was written before there was the key.
+fn default_attempts() -> u32 {
+    3
+}
+
+impl Transform {
+    /// How many times the shards that fail are cut into pieces at most, a job each: enough to come
+    /// down to single rows, since each cut takes a root of the rows that remain.
+    pub const REFUSAL_LEVELS: u32 = 3;
+
+    /// Jobs that one call creates at most.
+    pub fn max_jobs(&self) -> u32 {
+        match self.on_refused_row {
+            OnRefusedRow::Fail => self.max_attempts,
+            OnRefusedRow::Quarantine => self.max_attempts.max(1 + Self::REFUSAL_LEVELS),
+        }
+    }
 }
 
 /// `transform.model`.
@@ -598,6 +623,17 @@ pub enum OnInterrupt {
     Leave,
     /// The job is stopped; it stores no output.
     Stop,
+}
+
+/// `transform.on_refused_row`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnRefusedRow {
+    /// Exit code 69.
+    #[default]
+    Fail,
+    /// The rows are found and set aside; the others are published.
+    Quarantine,
 }
 
 /// `assemble`.

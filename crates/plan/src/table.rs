@@ -714,6 +714,8 @@ static EXPERIMENT: Kind = Kind::Map(&Map {
     exactly_one: false,
 });
 static ON_INTERRUPT: Kind = Kind::Enum(&[word("leave"), word("stop")]);
+static ATTEMPTS: Kind = Kind::Int(1, 10);
+static ON_REFUSED_ROW: Kind = Kind::Enum(&[word("fail"), word("quarantine")]);
 static TRANSFORM: Kind = Kind::Map(&Map {
     keys: &[
         must(
@@ -845,6 +847,20 @@ static TRANSFORM: Kind = Kind::Map(&Map {
             "\"leave\"",
             "Whether the job goes on when this program is interrupted. A stopped job stores no \
              output.",
+        ),
+        or(
+            "max_attempts",
+            &ATTEMPTS,
+            "3",
+            "Jobs that one call creates at most, 1 to 10: where a job failed after it answered \
+             some shards, or by the service's own fault, the next is over just the others.",
+        ),
+        or(
+            "on_refused_row",
+            &ON_REFUSED_ROW,
+            "\"fail\"",
+            "Rows that the model refuses fail the run, or are found by up to three more jobs over \
+             pieces of the shards that failed, and go to quarantine.",
         ),
     ],
     exactly_one: false,

@@ -103,6 +103,9 @@ pub enum Entry {
         fingerprint: String,
         /// The shards that it covers.
         shards: Vec<u32>,
+        /// The pieces of these shards that it covers, where it is not the shards as they are.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pieces: Vec<Piece>,
         /// Folder that the job writes to, with a final slash.
         output: String,
         /// The request as it is sent.
@@ -140,6 +143,16 @@ pub enum Entry {
         size: u64,
         /// Rows counted.
         rows: u64,
+        /// Rows of the shard that the model refused: they are not in the output.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<RefusedRow>,
+    },
+    /// The predictions of pieces of shards are there, and as many as the pieces have rows.
+    PiecesAnswered {
+        /// The transform stage's fingerprint.
+        fingerprint: String,
+        /// Each with its object.
+        pieces: Vec<AnsweredPiece>,
     },
     /// The output's parts are complete on the local disk.
     Assembled {
@@ -188,6 +201,49 @@ pub enum Entry {
         /// The message.
         message: String,
     },
+}
+
+/// Consecutive rows of a shard that are sent to the model by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Piece {
+    /// The shard's index.
+    pub shard: u32,
+    /// The first row in it, from 0.
+    pub first: u64,
+    /// How many rows.
+    pub rows: u64,
+}
+
+impl Piece {
+    /// Whether all rows of another are in it.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        self.shard == other.shard
+            && self.first <= other.first
+            && other.first + other.rows <= self.first + self.rows
+    }
+}
+
+/// The predictions of a piece.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnsweredPiece {
+    /// Which.
+    pub piece: Piece,
+    /// The object.
+    pub uri: String,
+    /// Its ETag.
+    pub etag: String,
+    /// Its bytes.
+    pub size: u64,
+}
+
+/// A row that the model refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedRow {
+    /// Its number in the shard, from 0.
+    pub row: u64,
+    /// What the service or the container said.
+    pub reason: String,
 }
 
 /// A pipeline file as the run saw it.

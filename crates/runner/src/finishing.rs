@@ -1,14 +1,17 @@
 //! The end of a run: its counts, its result, and what it does not need any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::entry::Entry;
 use crate::error::RunError;
 use crate::event::Level;
+use crate::pieces::MAX_PIECES;
+use crate::remote::RunStore;
 use crate::result::{Output, RowCounts, RunResult, rows_by_folder};
 use crate::session::Session;
 use crate::stages::plain_copy;
+use crate::stages::refused::REFUSED;
 use crate::state::RunState;
 use crate::target::Target;
 
@@ -61,11 +64,15 @@ pub(crate) fn quarantine_file(session: &Session, rows: u64) -> Option<String> {
 /// Rows in, left out, scored and published, and the quarantined ones by reason.
 pub(crate) fn counts(state: &RunState) -> (RowCounts, BTreeMap<String, u64>) {
     let published = state.assembled.as_ref().map_or(0, |a| a.rows);
-    let quarantine = state
+    let mut quarantine = state
         .sealed
         .as_ref()
         .map(|s| s.quarantined.clone())
         .unwrap_or_default();
+    let refused = last_settings(state).map_or(0, |print| state.refused_rows(print));
+    if refused > 0 {
+        quarantine.insert(REFUSED.to_owned(), refused);
+    }
     let rows = RowCounts {
         source: state.sealed.as_ref().map_or(0, |s| s.rows_source),
         quarantined: quarantine.values().sum(),
@@ -89,6 +96,7 @@ async fn clean(session: &Session) {
     for folder in [
         session.folder.shards(),
         session.folder.outputs(),
+        session.folder.pieces(),
         session.folder.parts(),
     ] {
         let _ = tokio::fs::remove_dir_all(folder).await;
@@ -106,6 +114,7 @@ async fn clean(session: &Session) {
             s.shards.values().map(|x| x.name.clone()).collect(),
         )
     });
+    clean_pieces(session, remote).await;
     let Some(print) = print else { return };
     let prefix = remote.shards(&print);
     let keys: Vec<String> = names
@@ -119,11 +128,39 @@ async fn clean(session: &Session) {
     }
 }
 
-/// Rows of the shards whose predictions were counted, under the settings of the last job.
+/// The settings of the last job, or of the last whose answers are complete: what it would send may have
+/// been answered before.
+fn last_settings(state: &RunState) -> Option<&str> {
+    let mut prints = state.launches.iter().rev().map(|l| l.fingerprint.as_str());
+    let complete = |print: &&str| state.shards.keys().all(|i| state.is_scored(print, *i));
+    let last = state.launches.last().map(|l| l.fingerprint.as_str());
+    prints.find(complete).or(last)
+}
+
+/// Pieces of shards hold nothing that the shards do not.
+async fn clean_pieces(session: &Session, remote: &RunStore) {
+    let prints: BTreeSet<String> = session.state(|s| {
+        let cut = s.launches.iter().filter(|l| !l.pieces.is_empty());
+        cut.map(|l| l.fingerprint.clone()).collect()
+    });
+    for print in prints {
+        let prefix = remote.pieces(&print);
+        let Ok(listed) = remote.store().list(&prefix, 4 * MAX_PIECES).await else {
+            continue;
+        };
+        let keys: Vec<String> = listed.into_iter().map(|o| o.key).collect();
+        let _ = remote.store().delete_many(&prefix, &keys).await;
+    }
+}
+
+/// Rows that were answered, and counted.
 fn scored_rows(state: &RunState) -> u64 {
-    let Some(last) = state.launches.last() else {
+    let Some(print) = last_settings(state) else {
         return 0;
     };
-    let scored = |x: &&gristmill_tabular::SealedShard| state.is_scored(&last.fingerprint, x.index);
-    state.shards.values().filter(scored).map(|x| x.rows).sum()
+    let answered = |x: &gristmill_tabular::SealedShard| {
+        let output = state.output(print, x.index)?;
+        Some(x.rows.saturating_sub(output.refused.len() as u64))
+    };
+    state.shards.values().filter_map(answered).sum()
 }

@@ -285,6 +285,12 @@ impl RunFolder {
         self.root.join("shards")
     }
 
+    /// Pieces of shards, cut to find the rows that the model refuses.
+    #[must_use]
+    pub fn pieces(&self) -> PathBuf {
+        self.root.join("pieces")
+    }
+
     /// The model's answers.
     #[must_use]
     pub fn outputs(&self) -> PathBuf {

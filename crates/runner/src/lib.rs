@@ -10,6 +10,7 @@
 mod against;
 pub mod cancel;
 mod cancelling;
+mod container_log;
 pub mod data_error;
 mod destination;
 pub mod disk;
@@ -26,6 +27,7 @@ pub mod local_services;
 pub mod manifest;
 mod model;
 mod opening;
+mod pieces;
 mod pipeline;
 pub mod preview;
 mod read_text;

@@ -23,7 +23,7 @@ use crate::sample;
 use crate::session::Session;
 use crate::stages::cut::CutJob;
 use crate::stages::score::ScoreJob;
-use crate::stages::{assemble, convert, cut, publish, score, source, watch};
+use crate::stages::{assemble, convert, cut, publish, refused, score, source, watch};
 use crate::target::Target;
 
 /// Does whatever of the pipeline is not done yet.
@@ -321,6 +321,11 @@ async fn run_scoring(
     };
     time("shards", cut::run(session, &ready.plan, job).await?);
     let transform = fingerprint::transform(&ready.shards, &ready.plan, &model.identity);
+    let job = ScoreJob {
+        model_name: model.name.clone(),
+        fingerprint: transform.to_string(),
+        shards_fingerprint: ready.shards.to_string(),
+    };
     if session.state(|s| !s.shards.is_empty()) {
         let work = session
             .work_store
@@ -330,11 +335,6 @@ async fn run_scoring(
             .cancel
             .guard(model::ensure(&model, &watch::transforms(session)?, work))
             .await?;
-        let job = ScoreJob {
-            model_name: model.name.clone(),
-            fingerprint: transform.to_string(),
-            shards_fingerprint: ready.shards.to_string(),
-        };
         time("transform", score::run(session, &ready.plan, &job).await?);
     }
     let spec = session
@@ -348,7 +348,7 @@ async fn run_scoring(
         transform: transform.to_string(),
     };
     time("assemble", assemble::run(session, spec, &prints).await?);
-    Ok(())
+    refused::quarantine(session, &ready.plan, &job).await
 }
 
 /// The model of the pipeline, known and not necessarily created yet.

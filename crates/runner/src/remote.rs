@@ -6,8 +6,10 @@
 //! <work.uri>runs/<run id>/ledger.jsonl
 //! <work.uri>runs/<run id>/shards/<fp>/    the job's input: shards and nothing else
 //! <work.uri>runs/<run id>/sidecars/<fp>/
+//! <work.uri>runs/<run id>/pieces/<fp>/    shards cut further, to find rows that the model refuses
 //! <work.uri>runs/<run id>/manifests/      inputs of later job attempts
 //! <work.uri>runs/<run id>/out/a<n>/       one prefix a job attempt
+//! <work.uri>runs/<run id>/out/joined-<fp>/  answers put together of those to pieces
 //! <work.uri>runs/<run id>/quarantine/     bad rows
 //! ```
 
@@ -170,6 +172,18 @@ impl RunStore {
     #[must_use]
     pub fn out(&self, attempt: u32) -> S3Uri {
         self.at(&format!("out/a{attempt}/"))
+    }
+
+    /// The prefix that holds pieces of the shards of one fingerprint, with a final slash.
+    #[must_use]
+    pub fn pieces(&self, fingerprint: &str) -> S3Uri {
+        self.at(&format!("pieces/{}/", short(fingerprint)))
+    }
+
+    /// The prefix of answers that were put together of those to pieces, with a final slash.
+    #[must_use]
+    pub fn joined(&self, fingerprint: &str) -> S3Uri {
+        self.at(&format!("out/joined-{}/", short(fingerprint)))
     }
 
     /// The manifest of a job attempt.

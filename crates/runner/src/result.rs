@@ -64,6 +64,10 @@ fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
+fn is_none(n: &u32) -> bool {
+    *n == 0
+}
+
 /// Rows by the folders that files are in, in their order: the parts of a split.
 #[must_use]
 pub fn rows_by_folder(parts: &[PartRecord]) -> serde_json::Map<String, serde_json::Value> {
@@ -107,6 +111,9 @@ pub struct JobRecord {
     pub attempt: u32,
     /// Shards that it was given.
     pub shards: u32,
+    /// Pieces of these shards that it was given instead, to find the rows that the model refuses.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub pieces: u32,
 }
 
 /// An error in the answer.

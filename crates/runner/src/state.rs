@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_tabular::{Schema, SealedShard};
 
-use crate::entry::{Entry, PartRecord, PipelineText};
+use crate::entry::{AnsweredPiece, Entry, PartRecord, Piece, PipelineText, RefusedRow};
 use crate::error::JobSeen;
 use crate::exit_code::ExitCode;
 use crate::inventory::InputFile;
@@ -31,9 +31,14 @@ pub struct RunState {
     pub sealed: Option<Sealed>,
     /// Jobs in the order of their launches.
     pub launches: Vec<Launched>,
+    /// How many of them were announced since an attempt last said how it ended: killed attempts and
+    /// those that only look (`--no-wait`) share one limit.
+    pub jobs_in_a_row: u32,
     /// Verified outputs by the transform stage's fingerprint and the shard. Those of other settings
     /// are kept: they were paid for, and count again when the settings are what they were.
     pub outputs: BTreeMap<(String, u32), VerifiedOutput>,
+    /// Verified outputs of pieces of shards, by the transform stage's fingerprint.
+    pub pieces: BTreeMap<String, BTreeMap<Piece, VerifiedOutput>>,
     /// The joined output.
     pub assembled: Option<Assembled>,
     /// The destination that is complete with what was assembled.
@@ -110,6 +115,8 @@ pub struct Launched {
     pub fingerprint: String,
     /// The shards that it covers.
     pub shards: Vec<u32>,
+    /// The pieces of these that it covers, unless it covers them whole.
+    pub pieces: Vec<Piece>,
     /// Where it writes.
     pub output: String,
     /// The request.
@@ -140,6 +147,8 @@ pub struct VerifiedOutput {
     pub etag: String,
     /// Its size.
     pub size: u64,
+    /// Rows of the shard that are not in it, since the model refused them; ascending.
+    pub refused: Vec<RefusedRow>,
 }
 
 /// A destination that is complete.
@@ -207,7 +216,10 @@ impl RunState {
                 self.finished = Some(result.as_ref().clone());
                 self.stopped_before = None;
             }
-            Entry::Stopped { exit, message } => self.stopped = Some((*exit, message.clone())),
+            Entry::Stopped { exit, message } => {
+                self.stopped = Some((*exit, message.clone()));
+                self.jobs_in_a_row = 0;
+            }
             Entry::Waiting { job, status } => {
                 self.stopped = None;
                 self.waiting = Some(JobSeen {
@@ -215,7 +227,10 @@ impl RunState {
                     status: status.clone(),
                 });
             }
-            Entry::Cancelled { .. } => self.cancelled = true,
+            Entry::Cancelled { .. } => {
+                self.cancelled = true;
+                self.jobs_in_a_row = 0;
+            }
             other => self.apply_work(other),
         }
     }
@@ -333,17 +348,21 @@ impl RunState {
                 attempt,
                 fingerprint,
                 shards,
+                pieces,
                 output,
                 request,
             } => {
                 // One that the service never knew is announced again under its name.
                 let name = request["TransformJobName"].as_str().unwrap_or_default();
+                let before = self.launches.len();
                 self.launches
                     .retain(|l| l.arn.is_some() || l.name() != name);
+                self.jobs_in_a_row += u32::from(self.launches.len() == before);
                 self.launches.push(Launched {
                     attempt: *attempt,
                     fingerprint: fingerprint.clone(),
                     shards: shards.clone(),
+                    pieces: pieces.clone(),
                     output: output.clone(),
                     request: request.clone(),
                     arn: None,
@@ -370,6 +389,7 @@ impl RunState {
                 uri,
                 etag,
                 size,
+                refused,
                 ..
             } => {
                 self.outputs.insert(
@@ -378,8 +398,16 @@ impl RunState {
                         uri: uri.clone(),
                         etag: etag.clone(),
                         size: *size,
+                        refused: refused.clone(),
                     },
                 );
+            }
+            Entry::PiecesAnswered {
+                fingerprint,
+                pieces,
+            } => {
+                let known = self.pieces.entry(fingerprint.clone()).or_default();
+                known.extend(pieces.iter().map(answered));
             }
             Entry::Assembled {
                 fingerprint,
@@ -432,6 +460,47 @@ impl RunState {
             .find(|l| l.fingerprint == fingerprint)
     }
 
+    /// The verified output of a shard under these settings.
+    #[must_use]
+    pub fn output(&self, fingerprint: &str, index: u32) -> Option<&VerifiedOutput> {
+        self.outputs.get(&(fingerprint.to_owned(), index))
+    }
+
+    /// The verified output of a piece of a shard under these settings.
+    #[must_use]
+    pub fn piece(&self, fingerprint: &str, piece: &Piece) -> Option<&VerifiedOutput> {
+        self.pieces.get(fingerprint)?.get(piece)
+    }
+
+    /// Rows that the model refused under these settings.
+    #[must_use]
+    pub fn refused_rows(&self, fingerprint: &str) -> u64 {
+        let outputs = self
+            .shards
+            .keys()
+            .filter_map(|i| self.output(fingerprint, *i));
+        outputs.map(|o| o.refused.len() as u64).sum()
+    }
+
+    /// Whether the last job that was announced under these settings answered anything of what it was
+    /// given.
+    #[must_use]
+    pub fn last_job_answered(&self, fingerprint: &str) -> bool {
+        self.last_launch(fingerprint).is_some_and(|l| {
+            if l.pieces.is_empty() {
+                let whole = |i| {
+                    self.output(fingerprint, i)
+                        .is_some_and(|o| o.refused.is_empty())
+                };
+                l.shards.iter().any(|i| whole(*i))
+            } else {
+                l.pieces
+                    .iter()
+                    .any(|p| self.piece(fingerprint, p).is_some())
+            }
+        })
+    }
+
     /// Jobs that were announced and have not ended as far as the ledger knows.
     pub fn open_jobs(&self) -> impl Iterator<Item = &Launched> {
         self.launches.iter().filter(|l| l.ended.is_none())
@@ -456,10 +525,21 @@ impl RunState {
             },
             attempt: l.attempt,
             shards: u32::try_from(l.shards.len()).unwrap_or(u32::MAX),
+            pieces: u32::try_from(l.pieces.len()).unwrap_or(u32::MAX),
         };
         let known = self.launches.iter().filter(|l| l.arn.is_some());
         known.map(record).collect()
     }
+}
+
+fn answered(piece: &AnsweredPiece) -> (Piece, VerifiedOutput) {
+    let output = VerifiedOutput {
+        uri: piece.uri.clone(),
+        etag: piece.etag.clone(),
+        size: piece.size,
+        refused: Vec::new(),
+    };
+    (piece.piece, output)
 }
 
 /// Whether an attempt ended because of its data.
@@ -495,6 +575,7 @@ mod tests {
             attempt: 1,
             fingerprint: "f".into(),
             shards: vec![0],
+            pieces: Vec::new(),
             output: "s3://b/out/".into(),
             request: serde_json::json!({ "TransformJobName": name }),
         }
@@ -505,7 +586,7 @@ mod tests {
         let mut state = RunState::of(&[launching("j-a1")]);
         assert!(state.job_records().is_empty());
         state.apply(&launching("j-a1"));
-        assert_eq!(state.launches.len(), 1);
+        assert_eq!((state.launches.len(), state.jobs_in_a_row), (1, 1));
         let created = Entry::JobCreated {
             name: "j-a1".into(),
             arn: "arn".into(),
@@ -513,6 +594,16 @@ mod tests {
         };
         state.apply(&created);
         assert_eq!(state.job_records().len(), 1);
+    }
+
+    #[test]
+    fn jobs_are_counted_until_an_attempt_says_how_it_ended() {
+        let row = [launching("j-a1"), resumed(), launching("j-a2")];
+        let mut state = RunState::of(&row);
+        assert_eq!(state.jobs_in_a_row, 2);
+        state.apply(&stopped(ExitCode::Model));
+        state.apply(&launching("j-a3"));
+        assert_eq!(state.jobs_in_a_row, 1);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Shard by shard in index order, the sidecar's rows and the prediction lines are read in step:
 //! row n of the one belongs to line n of the other. Nothing is taken on trust: the sidecar's
 //! checksum, that there are exactly as many lines as rows, that the ordinals of all shards run
-//! from 0 without gap or repetition. If anything disagrees there is an error and no output.
+//! from 0 without gap or repetition. If anything disagrees there is an error and no output. Rows that the
+//! caller names as refused by the model have no line, and are not in the result.
 
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,17 @@ pub struct ShardOutput {
     pub predictions: PathBuf,
     /// Rows of the shard.
     pub rows: u64,
+    /// Of these, the rows that the model refused, by their numbers from 0, ascending: there is no
+    /// prediction for them, and they are left out of the result.
+    #[serde(default)]
+    pub refused: Vec<u64>,
+}
+
+impl ShardOutput {
+    /// How many predictions there must be.
+    pub fn answers(&self) -> u64 {
+        self.rows.saturating_sub(self.refused.len() as u64)
+    }
 }
 
 /// A column of the result.

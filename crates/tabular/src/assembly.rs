@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::{Field, Schema as ArrowSchema, SchemaRef};
+use arrow_select::filter::filter_record_batch;
 
 use crate::assemble::{AssembleJob, Assembled, OutputColumn, ShardOutput};
 use crate::error::TabularError;
@@ -23,7 +24,9 @@ pub(crate) struct Assembly<'a> {
     constants: Vec<(ColumnType, String)>,
     parts: Parts<'a>,
     progress: &'a dyn Progress,
-    /// Rows so far, which is the next ordinal.
+    /// The next ordinal: rows of the sidecars so far.
+    ordinal: u64,
+    /// Rows of the result so far.
     rows: u64,
 }
 
@@ -42,6 +45,7 @@ impl<'a> Assembly<'a> {
             constants: constants(job.columns)?,
             schema,
             progress,
+            ordinal: 0,
             rows: 0,
         })
     }
@@ -65,11 +69,15 @@ impl<'a> Assembly<'a> {
             ));
         }
         let mut predictions = Predictions::open(&shard.predictions, &shard.name)?;
-        let start = self.rows;
+        let start = self.ordinal;
         for batch in sidecar {
-            self.add_batch(shard, &batch?, &mut predictions)?;
+            let batch = batch?;
+            self.check_ordinals(shard, &batch)?;
+            let kept = without_refused(shard, &batch, self.ordinal - start)?;
+            self.ordinal += batch.num_rows() as u64;
+            self.add_batch(shard, &kept, &mut predictions)?;
         }
-        let rows = self.rows - start;
+        let rows = self.ordinal - start;
         if rows != shard.rows {
             return Err(corrupt(
                 shard,
@@ -77,7 +85,7 @@ impl<'a> Assembly<'a> {
             ));
         }
         let found = predictions.count_to_end()?;
-        if found == rows {
+        if found == shard.answers() {
             Ok(())
         } else {
             Err(disagree(shard, found))
@@ -90,7 +98,9 @@ impl<'a> Assembly<'a> {
         batch: &RecordBatch,
         predictions: &mut Lines,
     ) -> Result<(), TabularError> {
-        self.check_ordinals(shard, batch)?;
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
         let predicted = self.read_predictions(shard, batch.num_rows(), predictions)?;
         let columns = self.columns(batch, predicted)?;
         let out = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|e| {
@@ -107,7 +117,7 @@ impl<'a> Assembly<'a> {
 
     fn check_ordinals(&self, shard: &ShardOutput, batch: &RecordBatch) -> Result<(), TabularError> {
         let ordinals = batch.column(0).as_primitive::<UInt64Type>();
-        for (&found, expected) in ordinals.values().iter().zip(self.rows..) {
+        for (&found, expected) in ordinals.values().iter().zip(self.ordinal..) {
             if found != expected {
                 let text = format!(
                     "row {expected} of the input must come next, found row {found}: rows are missing, doubled or misplaced"
@@ -164,7 +174,7 @@ impl<'a> Assembly<'a> {
     ) -> TabularError {
         let cell = predictions.error(index, expected, found);
         match predictions.count_to_end() {
-            Ok(lines) if lines != shard.rows => disagree(shard, lines),
+            Ok(lines) if lines != shard.answers() => disagree(shard, lines),
             _ => cell,
         }
     }
@@ -206,12 +216,27 @@ fn take_cell(
     Some((index, expected.to_string(), Some(text.to_string())))
 }
 
+/// The rows of a batch, whose first is `before` in the shard, that the model did not refuse.
+fn without_refused(
+    shard: &ShardOutput,
+    batch: &RecordBatch,
+    before: u64,
+) -> Result<RecordBatch, TabularError> {
+    let end = before + batch.num_rows() as u64;
+    if !shard.refused.iter().any(|r| (before..end).contains(r)) {
+        return Ok(batch.clone());
+    }
+    let answered = (before..end).map(|row| Some(shard.refused.binary_search(&row).is_err()));
+    let kept = filter_record_batch(batch, &answered.collect::<BooleanArray>());
+    kept.map_err(|e| TabularError::Internal(format!("refused rows of {}: {e}", shard.name)))
+}
+
 type Lines = Predictions<std::io::BufReader<std::fs::File>>;
 
 fn disagree(shard: &ShardOutput, found: u64) -> TabularError {
     TabularError::RowsDisagree {
         shard: shard.name.clone(),
-        expected: shard.rows,
+        expected: shard.answers(),
         found,
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use gristmill_plan::Plan;
-use gristmill_plan::spec::{Label, LabelRule, OnMissing};
+use gristmill_plan::spec::{Label, LabelRule, OnMissing, OnRefusedRow, Transform};
 use gristmill_runner::{ExitCode, RunError, preview};
 
 use crate::answer::Printer;
@@ -107,7 +107,24 @@ fn describe_estimate(out: &mut String, plan: &Plan) -> std::fmt::Result {
             e.instances_busy, e.instances_idle
         )?;
     }
+    if let Some(transform) = &plan.transform {
+        writeln!(out, "  jobs          {}", jobs(transform))?;
+    }
     Ok(())
+}
+
+/// How many jobs there may be, and why more than one.
+fn jobs(transform: &Transform) -> String {
+    let why = match transform.on_refused_row {
+        OnRefusedRow::Fail => "over the shards that failed, where others did not",
+        OnRefusedRow::Quarantine => {
+            "over pieces of the shards that failed, down to the rows that the model refuses"
+        }
+    };
+    match transform.max_jobs() {
+        1 => "1".to_owned(),
+        most => format!("1, and up to {} more {why}", most - 1),
+    }
 }
 
 fn describe_source(out: &mut String, plan: &Plan) -> std::fmt::Result {

@@ -155,6 +155,16 @@ impl Lab {
             .collect()
     }
 
+    /// An object's bytes.
+    pub(crate) fn object(&self, bucket: &str, key: &str) -> Vec<u8> {
+        let uri = S3Uri {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+        };
+        let got = self.ask(async |cloud| cloud.store().get_bytes(&uri, 1 << 20).await);
+        got.unwrap().0.to_vec()
+    }
+
     /// Puts an object, into a bucket that is made if need be.
     pub(crate) fn put(&self, bucket: &str, key: &str, content: &'static str) {
         let uri = S3Uri {

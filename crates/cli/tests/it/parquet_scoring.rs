@@ -282,7 +282,7 @@ fn a_shard_with_a_row_too_few_is_named_and_only_it_is_scored_again() {
     let lab = lab(100);
     lab.answer("short-at:225");
     let told = lab.refusal(lab.run(&[]), 69);
-    assert_snapshot!(told.lines().next().unwrap(), @"job sums-HASH-a1 ended as Completed. 1 of 3 shards have no usable output (RUN-00001.parquet: 100 rows were sent and 99 came back). Nothing was published");
+    assert_snapshot!(told.lines().next().unwrap(), @"job sums-HASH-a1 ended as Completed. 1 of 3 shards have no usable output (RUN-00001.parquet, rows 101 to 200: 100 rows were sent and 99 came back). Nothing was published");
     lab.answer("sum");
     let done = lab.run(&[]).expect(0).json();
     assert_eq!(lab.scores(&done), sums(0..ROWS));
@@ -294,7 +294,7 @@ fn a_model_that_cannot_read_parquet_says_so_in_the_help() {
     let lab = lab(100);
     lab.answer("csv-only");
     let told = lab.refusal(lab.run(&[]), 69);
-    assert_snapshot!(told.lines().next().unwrap(), @"job sums-HASH-a1 ended as Failed: ClientError: See job logs for more information. 3 of 3 shards have no usable output (RUN-00000.parquet: no output; RUN-00001.parquet: no output; RUN-00002.parquet: no output). Nothing was published");
+    assert_snapshot!(told.lines().next().unwrap(), @"job sums-HASH-a1 ended as Failed: ClientError: See job logs for more information. 3 of 3 shards have no usable output (RUN-00000.parquet, rows 1 to 100: no output, Bad HTTP status received from algorithm: 415: This predictor only supports CSV data, not application/x-parquet; RUN-00001.parquet, rows 101 to 200: no output, Bad HTTP status received from algorithm: 415: This predictor only supports CSV data, not application/x-parquet; RUN-00002.parquet, rows 201 to 250: no output, Bad HTTP status received from algorithm: 415: This predictor only supports CSV data, not application/x-parquet). Nothing was published");
     let said = "This predictor only supports CSV data, not application/x-parquet";
     assert!(told.contains(said), "{told}");
 }

@@ -150,7 +150,7 @@ fn a_model_that_answers_500_fails_and_is_not_paid_twice_for_what_it_did() {
     let lab = Lab::new();
     lab.answer("status:500");
     let told = lab.refusal(lab.run(&[]), 69);
-    assert_snapshot!(told.lines().next().unwrap(), @"job sums-HASH-a1 ended as Failed: AlgorithmError: See job logs for more information. 3 of 3 shards have no usable output (RUN-00000.csv: no output; RUN-00001.csv: no output; RUN-00002.csv: no output). Nothing was published");
+    assert_snapshot!(told.lines().next().unwrap(), @"job sums-HASH-a1 ended as Failed: AlgorithmError: See job logs for more information. 3 of 3 shards have no usable output (RUN-00000.csv, rows 1 to 100: no output, Bad HTTP status received from algorithm: 500: told to; RUN-00001.csv, rows 101 to 200: no output, Bad HTTP status received from algorithm: 500: told to; RUN-00002.csv, rows 201 to 250: no output, Bad HTTP status received from algorithm: 500: told to). Nothing was published");
     // What the container said is in the help, from its log.
     assert!(told.contains("told to"), "{told}");
     assert_eq!(lab.jobs().len(), 1);
@@ -168,7 +168,7 @@ fn one_row_too_few_is_never_published() {
     let lab = Lab::new();
     lab.answer("short");
     let told = lab.refusal(lab.run(&[]), 69);
-    assert_snapshot!(told.lines().next().unwrap(), @"job sums-HASH-a1 ended as Completed. 3 of 3 shards have no usable output (RUN-00000.csv: 100 rows were sent and 99 came back; RUN-00001.csv: 100 rows were sent and 99 came back; RUN-00002.csv: 50 rows were sent and 49 came back). Nothing was published");
+    assert_snapshot!(told.lines().next().unwrap(), @"job sums-HASH-a1 ended as Completed. 3 of 3 shards have no usable output (RUN-00000.csv, rows 1 to 100: 100 rows were sent and 99 came back; RUN-00001.csv, rows 101 to 200: 100 rows were sent and 99 came back; RUN-00002.csv, rows 201 to 250: 50 rows were sent and 49 came back). Nothing was published");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::lab::{Lab, ROWS, kill, signal, sums, wait, wait_until};
 
 /// Kills the runner and nothing else.
-fn kill_9(mut run: Child) {
+pub(crate) fn kill_9(mut run: Child) {
     run.kill().unwrap();
     run.wait().unwrap();
 }
@@ -327,7 +327,7 @@ fn a_damaged_ledger_is_refused_and_fresh_gets_over_it() {
 }
 
 /// Kills a run when its ledger has got `lines` lines; whether it was killed before its end.
-fn kill_at_line(lab: &Lab, key: &str, out: &str, lines: usize) -> bool {
+pub(crate) fn kill_at_line(lab: &Lab, key: &str, out: &str, lines: usize) -> bool {
     let before = lab.ledger();
     let mut run = lab.start(&["--run-key", key, "-p", out]);
     let count = || {

@@ -39,6 +39,8 @@ fn what_does_not_touch_a_byte_is_not_in() {
         "experiment_config: { run_name: r }",
         "data_capture_config: { destination_s3_uri: s3://captured/ }",
         "data_processing: { input_filter: $ }",
+        "max_attempts: 1",
+        "on_refused_row: quarantine",
     ] {
         assert_eq!(
             change(&[("model: late-v1", &format!("model: late-v1\n  {line}"))]),

@@ -582,3 +582,13 @@ fn credentials_are_refused_and_never_repeated() {
         "{error}"
     );
 }
+
+#[test]
+fn refused_rows_are_found_between_lines_only() {
+    assert_eq!(transform("on_refused_row: quarantine"), "");
+    let told = shards("parquet", "on_refused_row: quarantine");
+    assert!(
+        told.contains("[conflict]") && told.contains("needs `split_type: line`"),
+        "{told}"
+    );
+}

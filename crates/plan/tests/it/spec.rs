@@ -365,6 +365,8 @@ fn everything_that_can_be_written_arrives() {
                     12600,
                 ),
                 on_interrupt: Stop,
+                max_attempts: 3,
+                on_refused_row: Fail,
             },
         ),
         assemble: Some(

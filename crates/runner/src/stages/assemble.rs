@@ -21,9 +21,10 @@ use crate::remote::short;
 use crate::session::Session;
 use crate::stages::cut::interrupted_or;
 use crate::stages::fetch::fetch;
-use crate::stages::score::local_output;
+use crate::stages::outputs::{Sent, local_output};
 use crate::stages::source::column_type;
 use crate::stages::upload::in_folder;
+use crate::state::RunState;
 use crate::words::counted;
 
 /// Joins all shards' predictions, or finds that an earlier attempt did and that its files are still
@@ -36,9 +37,12 @@ pub(crate) async fn run(
     spec: &Assemble,
     prints: &Prints,
 ) -> Result<f64, RunError> {
-    let done = session
-        .state(|s| s.assembled.clone())
-        .filter(|a| a.fingerprint == prints.assemble);
+    // Rows that the model refused once may be answered now, or not be left out any more.
+    let done = session.state(|s| {
+        let rows = rows_to_join(s, &prints.transform);
+        let done = s.assembled.clone();
+        done.filter(|a| a.fingerprint == prints.assemble && rows.is_none_or(|r| r == a.rows))
+    });
     if let Some(done) = done
         && done
             .parts
@@ -54,7 +58,7 @@ pub(crate) async fn run(
     let (shards, rows) = session.state(|s| {
         (
             s.shards.values().cloned().collect::<Vec<_>>(),
-            s.sealed.as_ref().map(|x| x.rows_accepted),
+            rows_to_join(s, &prints.transform),
         )
     });
     let clock = session.begin(Stage::Assemble, None, rows);
@@ -85,6 +89,12 @@ pub(crate) async fn run(
     )))
 }
 
+/// Rows of the shards that the model did not refuse.
+fn rows_to_join(state: &RunState, transform: &str) -> Option<u64> {
+    let accepted = state.sealed.as_ref()?.rows_accepted;
+    Some(accepted.saturating_sub(state.refused_rows(transform)))
+}
+
 /// The fingerprints of the stages that the output is made from.
 pub(crate) struct Prints {
     pub(crate) shards: String,
@@ -109,17 +119,11 @@ async fn fetch_missing(
     shards: &[SealedShard],
     prints: &Prints,
 ) -> Result<(), RunError> {
-    let remote = session.remote()?;
     for shard in shards {
-        let sidecar = session.folder.shards().join(file_name(&shard.sidecar_path));
-        if !is_sound(&sidecar, &shard.sidecar_sha256).await? {
-            let uri = in_folder(&remote.sidecars(&prints.shards), &shard.sidecar_path)?;
-            fetch(session, &uri, &sidecar, None).await?;
-        }
-        let output = local_output(session, &prints.transform, shard);
+        have_sidecar(session, shard, &prints.shards).await?;
+        let output = local_output(session, &prints.transform, &Sent::shard(shard));
         if !output.exists() {
-            let key = (prints.transform.clone(), shard.index);
-            let known = session.state(|s| s.outputs.get(&key).cloned());
+            let known = session.state(|s| s.output(&prints.transform, shard.index).cloned());
             let known =
                 known.ok_or_else(|| RunError::bug(format!("{} has no output", shard.name)))?;
             let expected = Expected {
@@ -135,6 +139,32 @@ async fn fetch_missing(
         }
     }
     Ok(())
+}
+
+/// The rows of a shard that have no prediction.
+fn refused(session: &Session, transform: &str, index: u32) -> Vec<u64> {
+    session.state(|s| {
+        let rows = s.output(transform, index).map(|o| o.refused.iter());
+        rows.into_iter().flatten().map(|r| r.row).collect()
+    })
+}
+
+/// A shard's sidecar on this machine, as it was sealed.
+///
+/// # Errors
+/// The store's; the disk's.
+pub(crate) async fn have_sidecar(
+    session: &Session,
+    shard: &SealedShard,
+    shards_fingerprint: &str,
+) -> Result<PathBuf, RunError> {
+    let sidecar = session.folder.shards().join(file_name(&shard.sidecar_path));
+    if !is_sound(&sidecar, &shard.sidecar_sha256).await? {
+        let prefix = session.remote()?.sidecars(shards_fingerprint);
+        let uri = in_folder(&prefix, &shard.sidecar_path)?;
+        fetch(session, &uri, &sidecar, None).await?;
+    }
+    Ok(sidecar)
 }
 
 /// Whether a file is there with this SHA-256: one that was cut short, or made from another
@@ -166,8 +196,9 @@ async fn join(
             name: s.name.clone(),
             sidecar: session.folder.shards().join(file_name(&s.sidecar_path)),
             sidecar_sha256: s.sidecar_sha256.clone(),
-            predictions: local_output(session, &prints.transform, s),
+            predictions: local_output(session, &prints.transform, &Sent::shard(s)),
             rows: s.rows,
+            refused: refused(session, &prints.transform, s.index),
         })
         .collect();
     let columns: Vec<OutputColumn> = spec.columns.iter().map(output_column).collect();

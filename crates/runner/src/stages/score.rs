@@ -1,53 +1,40 @@
-//! The transform stage: jobs over exactly the shards that have no verified output yet.
+//! The transform stage: jobs over exactly the shards that have no verified output yet, or, to find rows
+//! that the model refuses, over pieces of them.
 //!
-//! A job's status proves nothing about rows: after each job its outputs are listed, matched by base
-//! name, fetched and counted. What does not agree is not there.
+//! A job's status proves nothing about rows: after each job its outputs are fetched and counted
+//! (`outputs`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gristmill_cloud::{CreateTransformJob, Expected, JobStatus, ObjectMeta, PutOptions, S3Uri};
+use gristmill_cloud::{CreateTransformJob, JobStatus, PutOptions};
+use gristmill_plan::spec::OnRefusedRow;
 use gristmill_plan::{JobInput, Plan, RunFacts, launch};
 use gristmill_tabular::SealedShard;
-use gristmill_tabular::predictions::Predictions;
-use tokio::task::JoinSet;
 
+use crate::container_log;
 use crate::entry::Entry;
 use crate::error::RunError;
 use crate::event::{Level, Stage};
 use crate::exit_code::ExitCode;
-use crate::folder::make_folder;
-use crate::inventory::blocking;
 use crate::local_services;
-use crate::remote::short;
+use crate::pieces::{self, MAX_PIECES, SERVICE_FAILURE};
 use crate::session::Session;
-use crate::stages::fetch::fetch;
+use crate::stages::outputs::{Defect, Sent, What, collect};
+use crate::stages::refused;
 use crate::stages::watch::{self, Ended};
 use crate::state::Launched;
 use crate::words::counted;
 
-/// Jobs that one attempt creates at most, when the service itself fails.
-const JOBS_AN_ATTEMPT: u32 = 3;
-/// Outputs that are fetched at the same time.
-const OUTPUTS_AT_ONCE: usize = 8;
-/// Objects that are listed under a job's prefix at most.
-const MAX_OUTPUTS: usize = 200_000;
-/// What the service's own failures begin with: a new job may succeed where this one did not.
-const SERVICE_FAILURE: &str = "InternalServerError";
+/// In the reason of a job whose container never answered: no row was sent to it.
+const NEVER_STARTED: &str = "respond to ping";
 
 /// What the requests are made of, beside the plan.
 pub(crate) struct ScoreJob {
     pub(crate) model_name: String,
     pub(crate) fingerprint: String,
     pub(crate) shards_fingerprint: String,
-}
-
-/// Why a shard has no usable output.
-#[derive(Debug, Clone)]
-struct Defect {
-    shard: String,
-    what: String,
 }
 
 /// Scores what is missing. Returns the seconds it took.
@@ -70,23 +57,18 @@ pub(crate) async fn run(
     let rows = session.state(|s| s.sealed.as_ref().map(|x| x.rows_accepted));
     let clock = session.begin(Stage::Transform, None, rows);
     let mut last = take_up(session, job).await?;
-    let mut jobs = if session.no_wait && last.is_some() {
-        jobs_before(session, job)
-    } else {
-        0
-    };
     loop {
-        let missing = missing(session, job);
-        if missing.is_empty() {
+        let next = next_to_send(session, job).await?;
+        if next.is_empty() {
             break;
         }
-        if let Some((ended, defects)) = &last
-            && !(is_service_failure(ended) && jobs < JOBS_AN_ATTEMPT)
-        {
-            return Err(failure(session, ended, defects, &missing));
+        if let Some((ended, defects)) = &last {
+            if !goes_on(session, job, ended, defects) {
+                return Err(failure(session, job, ended, defects));
+            }
+            say_that_it_goes_on(session, ended, &next);
         }
-        jobs += 1;
-        last = Some(next_job(session, plan, job, &missing).await?);
+        last = Some(next_job(session, plan, job, &next).await?);
     }
     let (shards, rows) = session.state(|s| {
         (
@@ -102,16 +84,67 @@ pub(crate) async fn run(
     )))
 }
 
-/// Shards without a verified output of this fingerprint.
+/// Shards without a verified output of this fingerprint. One that lacks rows that the model refused
+/// counts only where that is asked for.
 fn missing(session: &Session, job: &ScoreJob) -> Vec<SealedShard> {
+    let quarantine = quarantines(session);
     session.state(|s| {
-        let unscored = |x: &&SealedShard| !s.is_scored(&job.fingerprint, x.index);
+        let unscored = |x: &&SealedShard| {
+            let output = s.output(&job.fingerprint, x.index);
+            output.is_none_or(|o| !quarantine && !o.refused.is_empty())
+        };
         s.shards.values().filter(unscored).cloned().collect()
     })
 }
 
-/// Goes on with the job of an earlier attempt, if there is one. One that had ended or was stopped
-/// before is only looked through again: that it failed then does not make this attempt fail. One
+/// Whether rows that the model refuses are set aside.
+fn quarantines(session: &Session) -> bool {
+    let transform = session.spec.transform.as_ref();
+    transform.is_some_and(|t| t.on_refused_row == OnRefusedRow::Quarantine)
+}
+
+/// What the next job is given; nothing, when all is answered. Shards of which every row was answered or
+/// refused are put together first.
+async fn next_to_send(session: &Arc<Session>, job: &ScoreJob) -> Result<Vec<Sent>, RunError> {
+    let shards = missing(session, job);
+    if !quarantines(session) {
+        return Ok(shards.iter().map(Sent::shard).collect());
+    }
+    let rows: Vec<(u32, u64)> = shards.iter().map(|s| (s.index, s.rows)).collect();
+    let round = session.state(|s| pieces::round(s, &job.fingerprint, &rows));
+    for settled in &round.settled {
+        refused::settle(session, job, settled).await?;
+    }
+    if round.pieces.len() > MAX_PIECES {
+        return Err(too_many(&round.pieces));
+    }
+    let by_index: BTreeMap<u32, &SealedShard> = shards.iter().map(|s| (s.index, s)).collect();
+    let of = |index: &u32| by_index.get(index).copied();
+    if !round.whole.is_empty() {
+        let whole = round.whole.iter().filter_map(of);
+        return Ok(whole.map(Sent::shard).collect());
+    }
+    let pieces = round.pieces.iter();
+    Ok(pieces
+        .filter_map(|p| Some(Sent::piece(of(&p.shard)?, *p)))
+        .collect())
+}
+
+fn too_many(pieces: &[crate::entry::Piece]) -> RunError {
+    let rows: u64 = pieces.iter().map(|p| p.rows).sum();
+    RunError::new(
+        ExitCode::Model,
+        format!(
+            "the model fails on {} of the input and more: to find those that it refuses would take more \
+             than {MAX_PIECES} requests in one job",
+            counted(rows, "row")
+        ),
+    )
+    .with_help("these are not a few bad rows: look at what the container logs")
+}
+
+/// Goes on with the job of an earlier attempt, if there is one. One after which an attempt has ended, or
+/// that was stopped, is only looked through again: that it failed then does not make this attempt fail. One
 /// that the service does not know was never created; [`next_job`] makes a new request for it.
 async fn take_up(
     session: &Arc<Session>,
@@ -121,9 +154,16 @@ async fn take_up(
     let Some(launched) = session.state(|s| s.last_launch(&job.fingerprint).cloned()) else {
         return Ok(None);
     };
-    if launched.ended.is_some() {
-        collect(session, job, &launched.output, &missing(session, job)).await?;
-        return Ok(None);
+    if let Some((status, reason)) = &launched.ended {
+        let defects = collect(session, &launched).await?;
+        // Nobody has said yet what follows from how it ended: the attempt that waited was killed.
+        let is_open = session.state(|s| s.jobs_in_a_row > 0) && status != "Stopped";
+        let ended = Ended {
+            name: launched.name().to_owned(),
+            status: watch::status_of(status),
+            reason: reason.clone(),
+        };
+        return Ok(is_open.then_some((ended, defects)));
     }
     if launched.arn.is_none() && !watch::adopt_if_created(session, &launched).await? {
         return Ok(None);
@@ -135,27 +175,56 @@ async fn take_up(
     let seen = watch::look(session, launched.name()).await?;
     let stopped = watch::is_stopped(&seen);
     let ended = watch::until_ended(session, launched.name(), Some(seen)).await?;
-    let defects = collect(session, job, &launched.output, &missing(session, job)).await?;
+    let defects = collect(session, &launched).await?;
     Ok((!stopped).then_some((ended, defects)))
 }
 
-/// Under `--no-wait` a call creates one job at most: those of the calls before count as if they were
-/// of one attempt.
-fn jobs_before(session: &Session, job: &ScoreJob) -> u32 {
-    session.state(|s| {
-        let same = s
-            .launches
-            .iter()
-            .filter(|l| l.fingerprint == job.fingerprint);
-        let failed = same.rev().take_while(|l| {
-            let reason = l.ended.as_ref().and_then(|(_, reason)| reason.as_deref());
-            reason.is_some_and(|r| r.starts_with(SERVICE_FAILURE))
-        });
-        match u32::try_from(failed.count()).unwrap_or(u32::MAX) {
-            0 => 0,
-            n => (n - 1) % JOBS_AN_ATTEMPT + 1,
-        }
-    })
+/// Whether another job may do what this one did not: after the service's own failure, or where a job
+/// failed and yet answered something of what it was given. One that answered nothing would fail again,
+/// unless its shards are cut. Where rows went missing within an output, no cut finds them.
+fn goes_on(session: &Session, job: &ScoreJob, ended: &Ended, defects: &[Defect]) -> bool {
+    let most = session.spec.transform.as_ref().map_or(1, |t| t.max_jobs());
+    let (jobs, answered, whole) = session.state(|s| {
+        let last = s.last_launch(&job.fingerprint);
+        (
+            s.jobs_in_a_row,
+            s.last_job_answered(&job.fingerprint),
+            last.is_some_and(|l| l.pieces.is_empty()),
+        )
+    });
+    if jobs >= most {
+        return false;
+    }
+    if is_service_failure(ended) {
+        return true;
+    }
+    let started = !ended
+        .reason
+        .as_deref()
+        .unwrap_or_default()
+        .contains(NEVER_STARTED);
+    let can_be_cut = quarantines(session) && whole && started;
+    let no_rows_lost = defects.iter().all(|d| d.what == What::Missing);
+    ended.status == JobStatus::Failed && no_rows_lost && (answered || can_be_cut)
+}
+
+fn say_that_it_goes_on(session: &Session, ended: &Ended, next: &[Sent]) {
+    let reason = ended.reason.as_deref().map(printable).unwrap_or_default();
+    let shards: BTreeSet<u32> = next.iter().map(|s| s.piece.shard).collect();
+    let shards = counted(shards.len() as u64, "shard");
+    let how = if next.iter().all(|s| s.whole) {
+        "sent again in a job of their own".to_owned()
+    } else {
+        let pieces = counted(next.len() as u64, "piece");
+        format!("sent again in {pieces}, to find the rows that the model refuses")
+    };
+    session.note(
+        Level::Warn,
+        format!(
+            "job {} failed ({reason}): {shards} without an output, {how}",
+            ended.name
+        ),
+    );
 }
 
 /// A job under other settings may still run, and cost money.
@@ -190,51 +259,59 @@ async fn next_job(
     session: &Arc<Session>,
     plan: &Plan,
     job: &ScoreJob,
-    missing: &[SealedShard],
+    sent: &[Sent],
 ) -> Result<(Ended, Vec<Defect>), RunError> {
     let attempt = next_attempt(session, job);
-    let request = request(session, plan, job, missing, attempt).await?;
-    let output = request.transform_output.s3_output_path.clone();
+    let is_pieces = sent.iter().any(|s| !s.whole);
+    if is_pieces {
+        refused::cut_and_upload(session, plan, job, sent).await?;
+    }
+    let request = request(session, plan, job, sent, attempt).await?;
+    let shards: BTreeSet<u32> = sent.iter().map(|s| s.piece.shard).collect();
+    let pieces = sent.iter().filter(|s| !s.whole).map(|s| s.piece);
     session.record(&Entry::Launching {
         attempt,
         fingerprint: job.fingerprint.clone(),
-        shards: missing.iter().map(|s| s.index).collect(),
-        output: output.clone(),
+        shards: shards.into_iter().collect(),
+        pieces: pieces.collect(),
+        output: request.transform_output.s3_output_path.clone(),
         request: serde_json::to_value(&request).map_err(|e| RunError::bug(e.to_string()))?,
     })?;
     session.mirror().await?;
     watch::create_or_adopt(session, &request).await?;
     let ended = watch::until_ended(session, &request.transform_job_name, None).await?;
-    let defects = collect(session, job, &output, missing).await?;
+    let launched = session.state(|s| s.last_launch(&job.fingerprint).cloned());
+    let launched = launched.ok_or_else(|| RunError::bug("a job that was not announced"))?;
+    let defects = collect(session, &launched).await?;
     Ok((ended, defects))
 }
 
-/// The request: the whole prefix when all shards are to be scored, else a manifest of those that are.
+/// The request: the whole prefix when all shards are to be scored, else a manifest of what is.
 async fn request(
     session: &Session,
     plan: &Plan,
     job: &ScoreJob,
-    missing: &[SealedShard],
+    sent: &[Sent],
     attempt: u32,
 ) -> Result<CreateTransformJob, RunError> {
     let remote = session.remote()?;
-    let prefix = remote.shards(&job.shards_fingerprint).to_string();
     let all = session.state(|s| s.shards.len());
-    let input = if missing.len() == all {
+    let is_whole = sent.iter().all(|s| s.whole);
+    let prefix = if is_whole {
+        remote.shards(&job.shards_fingerprint).to_string()
+    } else {
+        remote.pieces(&job.fingerprint).to_string()
+    };
+    let input = if is_whole && sent.len() == all {
         JobInput::Prefix(prefix)
     } else {
-        let names: Vec<String> = missing.iter().map(|s| s.name.clone()).collect();
+        let names: Vec<String> = sent.iter().map(|s| s.name.clone()).collect();
         let text = gristmill_plan::launch::manifest_json(&prefix, &names)
             .map_err(|e| RunError::bug(e.to_string()))?;
-        let uri = remote.manifest(attempt);
-        session
-            .cancel
-            .guard(
-                remote
-                    .store()
-                    .put_bytes(&uri, Bytes::from(text), &PutOptions::default()),
-            )
-            .await?;
+        let (uri, store) = (remote.manifest(attempt), remote.store());
+        let options = PutOptions::default();
+        let put = store.put_bytes(&uri, Bytes::from(text), &options);
+        session.cancel.guard(put).await?;
         JobInput::Manifest(uri.to_string())
     };
     let facts = RunFacts {
@@ -259,139 +336,6 @@ async fn request(
         .map_err(|e| RunError::bug(format!("the request does not fit the client: {e}")))
 }
 
-/// Fetches and counts the outputs of `shards` under a job's prefix, a few at a time; records those
-/// that agree and gives the others, by name.
-async fn collect(
-    session: &Arc<Session>,
-    job: &ScoreJob,
-    output: &str,
-    shards: &[SealedShard],
-) -> Result<Vec<Defect>, RunError> {
-    let store = session.store()?;
-    let prefix = S3Uri::parse(output)?;
-    let listed = session
-        .cancel
-        .guard(store.list(&prefix, MAX_OUTPUTS))
-        .await?;
-    let mut by_name = by_base_name(session, listed);
-    let mut defects = Vec::new();
-    let mut running = JoinSet::new();
-    for shard in shards {
-        let found = by_name.remove(&output_name(shard)).unwrap_or_default();
-        let [object] = found.as_slice() else {
-            defects.push(not_one(shard, found.len()));
-            continue;
-        };
-        if running.len() >= OUTPUTS_AT_ONCE {
-            defects.extend(joined(running.join_next().await)?);
-        }
-        let uri = prefix.with_key(&object.key);
-        running.spawn(verify(
-            Arc::clone(session),
-            job.fingerprint.clone(),
-            shard.clone(),
-            uri,
-            object.clone(),
-        ));
-    }
-    while let Some(done) = running.join_next().await {
-        defects.extend(joined(Some(done))?);
-    }
-    defects.sort_by(|a, b| a.shard.cmp(&b.shard));
-    Ok(defects)
-}
-
-type Verified = Result<Option<Defect>, RunError>;
-
-fn joined(done: Option<Result<Verified, tokio::task::JoinError>>) -> Verified {
-    match done {
-        None => Ok(None),
-        Some(Ok(result)) => result,
-        Some(Err(e)) => Err(RunError::bug(format!(
-            "a download ended without an answer: {e}"
-        ))),
-    }
-}
-
-fn not_one(shard: &SealedShard, found: usize) -> Defect {
-    let what = match found {
-        0 => "no output".to_owned(),
-        n => format!("{n} objects claim to be its output"),
-    };
-    Defect {
-        shard: shard.name.clone(),
-        what,
-    }
-}
-
-/// The base name of a shard's output.
-fn output_name(shard: &SealedShard) -> String {
-    format!("{}.out", shard.name)
-}
-
-/// Outputs are found by their base name, since where the service puts those of nested keys is
-/// undocumented. Base names of shards are unique.
-fn by_base_name(session: &Session, listed: Vec<ObjectMeta>) -> BTreeMap<String, Vec<ObjectMeta>> {
-    let mut by_name: BTreeMap<String, Vec<ObjectMeta>> = BTreeMap::new();
-    for object in listed {
-        let name = object.key.rsplit('/').next().unwrap_or_default().to_owned();
-        by_name.entry(name).or_default().push(object);
-    }
-    let known: HashSet<String> = session.state(|s| s.shards.values().map(output_name).collect());
-    for name in by_name.keys().filter(|n| !known.contains(*n)) {
-        session.note(
-            Level::Warn,
-            format!("{name:?} lies among the job's outputs and belongs to no shard: left alone"),
-        );
-    }
-    by_name
-}
-
-/// Where a shard's predictions under these settings are on this machine.
-pub(crate) fn local_output(
-    session: &Session,
-    fingerprint: &str,
-    shard: &SealedShard,
-) -> std::path::PathBuf {
-    let folder = session.folder.outputs().join(short(fingerprint));
-    folder.join(output_name(shard))
-}
-
-async fn verify(
-    session: Arc<Session>,
-    fingerprint: String,
-    shard: SealedShard,
-    uri: S3Uri,
-    object: ObjectMeta,
-) -> Verified {
-    let path = local_output(&session, &fingerprint, &shard);
-    if let Some(folder) = path.parent() {
-        make_folder(folder)?;
-    }
-    fetch(&session, &uri, &path, Some(Expected::from(&object))).await?;
-    let (name, counted) = (shard.name.clone(), path.clone());
-    let rows = blocking(move || Ok(Predictions::open(&counted, &name)?.count_to_end()?)).await?;
-    if rows != shard.rows {
-        let what = format!("{} rows were sent and {rows} came back", shard.rows);
-        // Nothing may take it for the shard's answer later.
-        std::fs::remove_file(&path).map_err(|e| RunError::io("remove", &path, e))?;
-        return Ok(Some(Defect {
-            shard: shard.name,
-            what,
-        }));
-    }
-    session.record(&Entry::OutputVerified {
-        index: shard.index,
-        fingerprint,
-        uri: uri.to_string(),
-        etag: object.etag.clone(),
-        size: object.size,
-        rows,
-    })?;
-    session.progress(Stage::Transform).add(rows, object.size);
-    Ok(None)
-}
-
 fn is_service_failure(ended: &Ended) -> bool {
     ended.status == JobStatus::Failed
         && ended
@@ -400,30 +344,34 @@ fn is_service_failure(ended: &Ended) -> bool {
             .is_some_and(|r| r.starts_with(SERVICE_FAILURE))
 }
 
-fn failure(
-    session: &Session,
-    ended: &Ended,
-    defects: &[Defect],
-    missing: &[SealedShard],
-) -> RunError {
+fn failure(session: &Session, job: &ScoreJob, ended: &Ended, defects: &[Defect]) -> RunError {
     const SHOWN: usize = 3;
-    let all = session.state(|s| s.shards.len());
+    let (missing, all) = (
+        missing(session, job).len(),
+        session.state(|s| s.shards.len()),
+    );
     let reason = ended
         .reason
         .as_deref()
         .map(|r| format!(": {}", printable(r)))
         .unwrap_or_default();
-    let each = defects.iter().map(|d| format!("{}: {}", d.shard, d.what));
-    let first: Vec<String> = each.take(SHOWN).collect();
+    let said = container_log::by_object(session, &ended.name);
+    let each = defects
+        .iter()
+        .take(SHOWN)
+        .map(|d| match said.get(&d.sent.name) {
+            Some(said) if d.what == What::Missing => format!("{d}, {}", printable(said)),
+            _ => d.to_string(),
+        });
+    let first: Vec<String> = each.collect();
     let more = match defects.len().saturating_sub(SHOWN) {
         0 => String::new(),
         n => format!(" and {n} more"),
     };
     let message = format!(
-        "job {} ended as {}{reason}. {} of {all} shards have no usable output ({}{more}). Nothing was published",
+        "job {} ended as {}{reason}. {missing} of {all} shards have no usable output ({}{more}). Nothing was published",
         ended.name,
         watch::status_name(&ended.status),
-        missing.len(),
         first.join("; "),
     );
     let exit = if is_service_failure(ended) {

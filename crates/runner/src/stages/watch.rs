@@ -251,6 +251,13 @@ pub(crate) fn status_name(status: &JobStatus) -> &str {
     }
 }
 
+/// The status that the service calls so; of those in a ledger's `JobEnded`.
+pub(crate) fn status_of(name: &str) -> JobStatus {
+    let terminal = [JobStatus::Completed, JobStatus::Failed, JobStatus::Stopped];
+    let known = terminal.into_iter().find(|s| status_name(s) == name);
+    known.unwrap_or_else(|| JobStatus::Unknown(name.to_owned()))
+}
+
 /// Records how a job ended.
 ///
 /// # Errors

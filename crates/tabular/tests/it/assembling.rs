@@ -98,6 +98,7 @@ impl Run {
             sidecar_sha256,
             predictions,
             rows,
+            refused: Vec::new(),
         });
     }
 
@@ -181,6 +182,35 @@ fn rows_meet_their_predictions_in_input_order() {
     c6,0.75,churn-v7
     ,0.875,churn-v7
     ");
+}
+
+/// Refused rows in any place: at the edges of batches and shards, and a whole shard of them.
+#[test]
+fn rows_that_the_model_refused_have_no_prediction_and_are_left_out() {
+    let mut run = Run::new(&[4, 1, 7]);
+    run.shards[0].refused = vec![0, 3];
+    run.shards[1].refused = vec![0];
+    run.shards[2].refused = vec![2, 3, 4, 5];
+    let told = run.message();
+    assert!(
+        told.contains("expected 2 predictions") && told.contains("found 4"),
+        "{told}"
+    );
+    run.predict(0, "1\n2\n");
+    run.predict(1, "");
+    run.predict(2, "5\n6\n11\n");
+    let done = run.assemble(&columns(), CSV, 100, 1).unwrap();
+    assert_eq!(done.rows, 5);
+    insta::assert_snapshot!(text(&done.parts[0].path), @r"
+    customer,score,model
+    c1,1.0,churn-v7
+    c2,2.0,churn-v7
+    c5,5.0,churn-v7
+    c6,6.0,churn-v7
+    ,11.0,churn-v7
+    ");
+    run.predict(2, "5\n6\n");
+    assert!(run.assemble(&columns(), CSV, 100, 1).is_err());
 }
 
 #[test]

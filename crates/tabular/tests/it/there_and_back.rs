@@ -77,6 +77,7 @@ fn predict(shard: &SealedShard) -> ShardOutput {
         sidecar_sha256: shard.sidecar_sha256.clone(),
         predictions,
         rows: shard.rows,
+        refused: Vec::new(),
     }
 }
 

@@ -1,0 +1,18 @@
+//! Rows that the model refuses are found by cutting shards, which must have rows to cut between.
+
+use super::View;
+use crate::problem::code;
+
+pub(super) fn check(view: &mut View<'_>) {
+    if view.text("transform.on_refused_row") != Some("quarantine") {
+        return;
+    }
+    if view.text("transform.split_type") != Some("Line") {
+        let message =
+            "`transform.on_refused_row: quarantine` cuts shards at their lines, and needs \
+                       `split_type: line`"
+                .to_owned();
+        let help = "use `shards.format: csv` or `jsonl`, or leave it at `fail`";
+        view.problem("transform.on_refused_row", code::CONFLICT, message, help);
+    }
+}
