@@ -50,6 +50,10 @@ impl TextShard {
     /// [`TabularError::Corrupt`] if the shard has not as many lines as rows, or a longer one than it
     /// should; [`TabularError::Io`].
     pub fn cut(&self, pieces: &[ShardPiece]) -> Result<(), TabularError> {
+        let overlap = |pair: &[ShardPiece]| pair[0].first + pair[0].rows > pair[1].first;
+        if pieces.windows(2).any(overlap) {
+            return Err(self.corrupt("pieces of it overlap, or are out of order".into()));
+        }
         let mut pieces = pieces.iter().peekable();
         let mut out = None;
         self.for_each(|row, line| {
@@ -73,7 +77,7 @@ impl TextShard {
         })?;
         match (out, pieces.next()) {
             (None, None) => Ok(()),
-            _ => Err(self.corrupt("a piece reaches beyond its end, or overlaps another".into())),
+            _ => Err(self.corrupt("a piece reaches beyond its end".into())),
         }
     }
 
