@@ -34,6 +34,7 @@ mod schema;
 mod size;
 mod table;
 mod template;
+mod template_expressions;
 mod template_filters;
 mod text_rules;
 mod tree;

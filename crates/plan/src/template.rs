@@ -14,6 +14,7 @@ use minijinja::{Environment, Error, ErrorKind, State, context};
 use serde_json::Value;
 
 use crate::limits::{RENDERED_BYTES, RENDERED_CHARS};
+use crate::template_expressions::{expressions, multiplies};
 use crate::template_filters;
 use crate::tree::shorten;
 
@@ -173,7 +174,7 @@ impl Scope {
             self.known(name)
                 .is_some_and(|value| value.kind() == ValueKind::Number)
         };
-        !expression[2..].contains(['"', '\'', '[', '|', ',', '{'])
+        !expression[2..].contains(['"', '\'', '[', '|', ',', '{', '~'])
             && self
                 .used(expression)
                 .is_ok_and(|used| used.iter().all(numeric))
@@ -272,53 +273,6 @@ impl Scope {
         };
         TemplateProblem { message, help }
     }
-}
-
-/// The expressions of a text, each with its braces; one with more braces inside is taken to go on to
-/// the end of the text.
-fn expressions(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        rest = &rest[rest.find("{{")?..];
-        let mut quote = None;
-        let (mut end, mut inner) = (rest.len(), false);
-        let bytes = rest.as_bytes();
-        let mut at = 2;
-        while at < bytes.len() {
-            match (quote, bytes[at]) {
-                (Some(_), b'\\') => at += 1,
-                (Some(open), byte) if byte == open => quote = None,
-                (None, byte @ (b'"' | b'\'')) => quote = Some(byte),
-                (None, b'{') => inner = true,
-                (None, b'}') if !inner && bytes[at..].starts_with(b"}}") => {
-                    end = at + 2;
-                    break;
-                }
-                _ => {}
-            }
-            at += 1;
-        }
-        let (found, after) = rest.split_at(end);
-        rest = after;
-        Some(found)
-    })
-}
-
-/// Whether there is a `*` in an expression outside its texts.
-fn multiplies(expression: &str) -> bool {
-    let mut quote = None;
-    let mut escaped = false;
-    for byte in expression.bytes() {
-        match quote {
-            Some(_) if escaped => escaped = false,
-            Some(_) if byte == b'\\' => escaped = true,
-            Some(open) if byte == open => quote = None,
-            None if matches!(byte, b'"' | b'\'') => quote = Some(byte),
-            None if byte == b'*' => return true,
-            _ => {}
-        }
-    }
-    false
 }
 
 /// The inside of a text that is one `{{ … }}` and nothing else, as far as can be seen.

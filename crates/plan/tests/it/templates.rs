@@ -252,6 +252,7 @@ fn no_template_makes_more_than_a_value_may_have() {
         "{{ params.run_date * 3 }}",
         "{{ {1: {1: 2}}|length ~ 'x' * 3 }}",
         "{{ 3 * run.id }}",
+        "{{ (1 ~ 1) * 100000000 }}",
     ] {
         assert!(
             model(template).contains("`*` multiplies numbers only"),

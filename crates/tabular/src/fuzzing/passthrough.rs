@@ -29,7 +29,7 @@ const WRAPPERS: [Compression; 5] = [
 /// What a conversion between wrappers gives is what it gives where all text is parsed: the same text,
 /// counts and bad rows, or the same error; and where no row is bad, the text goes there and back
 /// unchanged. The first byte chooses the dialect and header, the second the wrappers, the third the
-/// pieces of the source and the threads, the fourth the limits.
+/// pieces of the source and the threads, the fourth the limits and whether the source is damaged.
 pub fn passthrough(data: &[u8]) {
     let ([which, wrappers, step, limit], text) = choices(data);
     let Some((mut dialect, text)) = dialect(which, text) else {
@@ -38,7 +38,10 @@ pub fn passthrough(data: &[u8]) {
     dialect.header = which & 8 == 0;
     let source = WRAPPERS[wrappers % 5];
     let to = WRAPPERS[wrappers / 5 % 5];
-    let stored = wrapped(source, text, step + 1);
+    let mut stored = wrapped(source, text, step + 1);
+    if limit & 4 == 4 {
+        damage(&mut stored, limit / 8);
+    }
     let asked = Asked {
         dialect,
         threads: step % 3 + 1,
@@ -54,7 +57,7 @@ pub fn passthrough(data: &[u8]) {
     let exact = asked.converted(&stored, source, to, Typing::Contract(Schema::default()));
     assert_eq!(fast, exact);
     let Ok(done) = fast else { return };
-    if done.bad_rows.is_empty() {
+    if done.bad_rows.is_empty() && limit & 4 == 0 {
         assert_eq!(done.text, text);
         let there = wrapped(to, &done.text, usize::MAX);
         let back = asked.converted(&there, to, source, Typing::Text);
@@ -146,6 +149,15 @@ impl Asked {
             };
         }
         job
+    }
+}
+
+/// Flips a bit or cuts the end off.
+fn damage(stored: &mut Vec<u8>, how: usize) {
+    let at = stored.len() * (how / 2) / 16;
+    match stored.get_mut(at) {
+        Some(byte) if how % 2 == 0 => *byte ^= 1 << (how % 8),
+        _ => stored.truncate(at),
     }
 }
 
