@@ -210,7 +210,16 @@ proptest! {
         let guessed = published(job(&texts, &asked, folder.path()), options.clone(), folder.path());
         let certain = ScanOptions { sample_bytes: 0, threads: 1, ..options };
         let certain = published(job(&texts, &asked, folder.path()), certain, folder.path());
+        let failed = certain.0.starts_with("Err");
         prop_assert_eq!(guessed.0, certain.0);
-        prop_assert_eq!(guessed.1, certain.1);
+        // What a conversion that failed keeps is the bad rows that it has met, which are those of one
+        // pass or of none.
+        let tables = |mut files: BTreeMap<String, Vec<u8>>| {
+            if failed {
+                files.remove("bad.jsonl");
+            }
+            files
+        };
+        prop_assert!(tables(guessed.1) == tables(certain.1), "other files");
     }
 }
