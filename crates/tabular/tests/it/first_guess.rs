@@ -180,7 +180,7 @@ fn published(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(250))]
+    #![proptest_config(ProptestConfig::with_cases(120))]
 
     #[test]
     fn any_guess_publishes_what_no_guess_does(
