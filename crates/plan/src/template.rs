@@ -182,10 +182,8 @@ impl Scope {
 
     /// The value of a full name.
     fn known(&self, name: &str) -> Option<Template> {
-        let parts = name.split('.');
-        let value = parts.fold(Some(self.root.clone()), |value, part| {
-            value.and_then(|value| value.get_attr(part).ok())
-        });
+        let mut parts = name.split('.');
+        let value = parts.try_fold(self.root.clone(), |value, part| value.get_attr(part).ok());
         value.filter(|value| !value.is_undefined())
     }
 
