@@ -156,7 +156,7 @@ impl Asked {
 fn damage(stored: &mut Vec<u8>, how: usize) {
     let at = stored.len() * (how / 2) / 16;
     match stored.get_mut(at) {
-        Some(byte) if how % 2 == 0 => *byte ^= 1 << (how % 8),
+        Some(byte) if how.is_multiple_of(2) => *byte ^= 1 << (how % 8),
         _ => stored.truncate(at),
     }
 }
