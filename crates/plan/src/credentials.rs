@@ -193,10 +193,13 @@ fn userinfo(text: &str) -> Option<(usize, &'static str, String)> {
 fn secret_value(line: &str) -> Option<(usize, String)> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     for (start, _) in line.match_indices(|c: char| c.is_ascii_alphabetic()) {
-        let begins = !line[..start].ends_with(is_word);
+        // Only where a word begins is its end looked for: else a long word takes the square of its time.
+        if line[..start].ends_with(is_word) {
+            continue;
+        }
         let rest = &line[start..];
         let end = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
-        if !begins || !is_secret_key(&rest[..end]) {
+        if !is_secret_key(&rest[..end]) {
             continue;
         }
         let after = rest[end..].trim_start_matches(['"', '\'']).trim_start();

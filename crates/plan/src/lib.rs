@@ -38,6 +38,8 @@ mod schema;
 mod size;
 mod table;
 mod template;
+mod template_expressions;
+mod template_filters;
 mod text_rules;
 mod tree;
 mod walk;

@@ -146,6 +146,9 @@ pub const FILE_DEPTH: usize = 32;
 pub const FILE_NODES: usize = 100_000;
 /// Characters of a text after its templates are rendered, at most. Ours.
 pub const RENDERED_CHARS: usize = 65_536;
+/// Bytes of a text with templates, and of the values that it names, each counted as often as it is named,
+/// at most: four for each character of what may come of it. Ours.
+pub const RENDERED_BYTES: usize = 4 * RENDERED_CHARS;
 
 /// `[a-zA-Z0-9]([\-a-zA-Z0-9]*[a-zA-Z0-9])?`, at most 63 (API ModelName).
 ///

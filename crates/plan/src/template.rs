@@ -9,11 +9,13 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
-use minijinja::value::{Kwargs, Object, Serde, Value as Template, from_args};
-use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, context};
+use minijinja::value::{Kwargs, Object, Serde, Value as Template, ValueKind, from_args};
+use minijinja::{Environment, Error, ErrorKind, State, context};
 use serde_json::Value;
 
-use crate::limits::RENDERED_CHARS;
+use crate::limits::{RENDERED_BYTES, RENDERED_CHARS};
+use crate::template_expressions::{expressions, multiplies};
+use crate::template_filters;
 use crate::tree::shorten;
 
 /// A parameter's value, as templates see it.
@@ -97,11 +99,8 @@ impl Scope {
             now => Template::from_object(Now { at: now, zone: TimeZone::UTC }),
             run => context! { id, key },
         };
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         Scope {
-            environment,
+            environment: template_filters::environment(),
             root,
             names,
             unknown,
@@ -124,6 +123,7 @@ impl Scope {
         if used.iter().any(|name| self.is_unknown(name)) {
             return Ok(Rendered::Unknown);
         }
+        self.refuse_boundless(text, &used)?;
         let value = self
             .value(text)
             .map_err(|error| self.explain(text, &error))?;
@@ -134,6 +134,57 @@ impl Scope {
             }),
             _ => Ok(Rendered::Value(value)),
         }
+    }
+
+    /// Refuses what could make far more than there is in the file: long values named over and over, and
+    /// `*`, which repeats texts and lists, of anything but numbers.
+    fn refuse_boundless(&self, text: &str, used: &BTreeSet<String>) -> Result<(), TemplateProblem> {
+        let longest = used.iter().filter_map(|name| self.known(name));
+        let longest = longest.map(|value| value.to_string().len());
+        let times = used.iter().map(|name| text.matches(name.as_str()).count());
+        let longest = longest.max().unwrap_or(0);
+        let most = times.sum::<usize>().saturating_mul(longest);
+        if text.len().max(most) > RENDERED_BYTES {
+            return Err(TemplateProblem {
+                message: format!(
+                    "template `{}` and the values it names have more than {RENDERED_BYTES} bytes",
+                    shorten(text)
+                ),
+                help: None,
+            });
+        }
+        for expression in expressions(text) {
+            if multiplies(expression) && !self.has_numbers_only(expression) {
+                return Err(TemplateProblem {
+                    message: format!(
+                        "template `{}`: `*` multiplies numbers only, and this expression has other \
+                         values or filters",
+                        shorten(expression)
+                    ),
+                    help: Some("numbers are `2`, `params.NAME`, `now.year`".into()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an expression has nothing but numbers, operators and names of numbers.
+    fn has_numbers_only(&self, expression: &str) -> bool {
+        let numeric = |name: &String| {
+            self.known(name)
+                .is_some_and(|value| value.kind() == ValueKind::Number)
+        };
+        !expression[2..].contains(['"', '\'', '[', '|', ',', '{', '~'])
+            && self
+                .used(expression)
+                .is_ok_and(|used| used.iter().all(numeric))
+    }
+
+    /// The value of a full name.
+    fn known(&self, name: &str) -> Option<Template> {
+        let mut parts = name.split('.');
+        let value = parts.try_fold(self.root.clone(), |value, part| value.get_attr(part).ok());
+        value.filter(|value| !value.is_undefined())
     }
 
     /// The full names (`params.run_date`) that a text uses.
@@ -209,6 +260,10 @@ impl Scope {
         let message = format!("template `{}`: {}", shorten(text), shorten(&what));
         let help = match error.kind() {
             ErrorKind::UndefinedError => Some(format!("templates know {}", self.names.join(", "))),
+            ErrorKind::UnknownFilter => {
+                let known = template_filters::filter_names();
+                Some(format!("a template makes one value; filters are {known}"))
+            }
             ErrorKind::SyntaxError => {
                 Some("a template is one expression: {{ params.NAME }}".into())
             }

@@ -49,6 +49,9 @@ pub(crate) struct Batches {
     schema: SchemaRef,
     names: Vec<String>,
     first: bool,
+    /// Rows of the current input as its footer has it, and those that were read.
+    expected: u64,
+    read: u64,
     rows_left: Option<u64>,
     /// The rest of a batch that was cut.
     pieces: VecDeque<RecordBatch>,
@@ -66,16 +69,18 @@ impl Batches {
         limit_rows: Option<u64>,
     ) -> Result<Self, TabularError> {
         let first = inputs.first().ok_or(TabularError::NoInput)?;
-        let (reader, schema) = open_one(first, types, columns.as_deref())?;
+        let opened = open_one(first, types, columns.as_deref())?;
         Ok(Self {
             inputs: inputs.to_vec(),
             types,
             columns,
             file: 0,
-            current: Some(reader),
-            names: names(&schema),
-            schema,
+            current: Some(opened.reader),
+            names: names(&opened.schema),
+            schema: opened.schema,
             first: true,
+            expected: opened.rows,
+            read: 0,
             rows_left: limit_rows,
             pieces: VecDeque::new(),
         })
@@ -105,9 +110,11 @@ impl Batches {
             })?;
             match batch {
                 Some(batch) => {
+                    self.read += batch.num_rows() as u64;
                     let batch = self.cut(batch);
                     return Ok(self.block(batch));
                 }
+                None if self.read != self.expected => return Err(self.other_rows()),
                 None if self.first => {
                     let empty = RecordBatch::new_empty(self.schema.clone());
                     return Ok(self.block(empty));
@@ -144,16 +151,32 @@ impl Batches {
         Some(Block::of_batch(self.file, first, batch))
     }
 
+    /// Pages may end before their time without a mistake in any of them.
+    fn other_rows(&mut self) -> TabularError {
+        self.current = None;
+        let (expected, found) = (self.expected, self.read);
+        damaged(
+            &self.inputs[self.file],
+            &format!("its footer says that it has {expected} rows, its pages have {found}"),
+        )
+    }
+
     fn advance(&mut self) -> Result<(), TabularError> {
         self.current = None;
         let Some(input) = self.inputs.get(self.file + 1) else {
             return Ok(());
         };
-        let (reader, schema) = open_one(input, self.types, self.columns.as_deref())?;
-        check_same(&self.inputs[0].name, &self.schema, &input.name, &schema)?;
+        let opened = open_one(input, self.types, self.columns.as_deref())?;
+        check_same(
+            &self.inputs[0].name,
+            &self.schema,
+            &input.name,
+            &opened.schema,
+        )?;
         self.file += 1;
         self.first = true;
-        self.current = Some(reader);
+        (self.expected, self.read) = (opened.rows, 0);
+        self.current = Some(opened.reader);
         Ok(())
     }
 }
@@ -171,9 +194,21 @@ pub(crate) fn schema_of(input: &Input, types: Types) -> Result<SchemaRef, Tabula
 /// # Errors
 /// What is no Parquet file; those of reading.
 pub fn parquet_rows(input: &Input) -> Result<u64, TabularError> {
-    let builder = builder(input, Types::Parquet)?;
-    let rows = builder.metadata().file_metadata().num_rows();
-    Ok(u64::try_from(rows).unwrap_or(0))
+    rows_of(input, builder(input, Types::Parquet)?.metadata())
+}
+
+/// Rows of a file by its footer, which are those of its row groups.
+fn rows_of(input: &Input, metadata: &ParquetMetaData) -> Result<u64, TabularError> {
+    let expected = metadata.file_metadata().num_rows();
+    let mut groups = metadata.row_groups().iter().map(RowGroupMetaData::num_rows);
+    let found: i128 = groups.clone().map(i128::from).sum();
+    match u64::try_from(expected) {
+        Ok(rows) if found == i128::from(rows) && groups.all(|rows| rows >= 0) => Ok(rows),
+        _ => Err(damaged(
+            input,
+            &format!("its footer says that it has {expected} rows, its row groups have {found}"),
+        )),
+    }
 }
 
 fn builder(
@@ -236,12 +271,21 @@ fn check_columns(
     }
 }
 
+/// An input that is about to be read.
+struct Opened {
+    reader: ParquetRecordBatchReader,
+    schema: SchemaRef,
+    /// Rows, by the footer.
+    rows: u64,
+}
+
 fn open_one(
     input: &Input,
     types: Types,
     columns: Option<&[String]>,
-) -> Result<(ParquetRecordBatchReader, SchemaRef), TabularError> {
+) -> Result<Opened, TabularError> {
     let mut builder = builder(input, types)?;
+    let all_rows = rows_of(input, builder.metadata())?;
     let mut schema = builder.schema().clone();
     if let Some(columns) = columns {
         let wanted = |name: &str| columns.iter().any(|c| c == name);
@@ -262,7 +306,11 @@ fn open_one(
             .build()
             .map_err(|e| e.to_string())
     })?;
-    Ok((reader, schema))
+    Ok(Opened {
+        reader,
+        schema,
+        rows: all_rows,
+    })
 }
 
 /// Rows of a block, by what a row takes on average in the row group with the longest rows, as stored
@@ -292,11 +340,15 @@ fn guarded<T>(input: &Input, work: impl FnOnce() -> Result<T, String>) -> Result
     done.map_err(|problem| {
         input
             .take_failure()
-            .unwrap_or_else(|| TabularError::Corrupt {
-                path: input.name.clone().into(),
-                problem: format!("{NOT_PARQUET}: {problem}"),
-            })
+            .unwrap_or_else(|| damaged(input, &problem))
     })
+}
+
+fn damaged(input: &Input, problem: &str) -> TabularError {
+    TabularError::Corrupt {
+        path: input.name.clone().into(),
+        problem: format!("{NOT_PARQUET}: {problem}"),
+    }
 }
 
 /// All inputs of one pass have the same columns of the same types.
@@ -388,6 +440,22 @@ mod tests {
         assert_eq!(rows.iter().sum::<usize>(), 2_000);
         let most = rows.iter().max().unwrap() * long.len();
         assert!(most <= 2 * BATCH_BYTES, "{most} bytes in a block");
+    }
+
+    #[test]
+    fn fewer_rows_than_the_footer_says_are_an_error() {
+        // A page of four rows in a dictionary whose indices end before; found by mutation.
+        let bytes = include_bytes!("../../../fuzz/corpus/parquet_input/short_pages");
+        let file = tempfile::NamedTempFile::with_suffix(".parquet").unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let inputs = [Input::file(file.path())];
+        let read = Batches::open(&inputs, Types::Parquet, None, None)
+            .and_then(|mut batches| batches.next().map(|_| ()));
+        let error = read.unwrap_err().to_string();
+        let counts = "its footer says that it has 4 rows, its ";
+        assert!(error.contains(counts), "{error}");
+        let name = file.path().file_name().unwrap().to_str().unwrap();
+        assert!(error.contains(name), "{error}");
     }
 
     #[test]

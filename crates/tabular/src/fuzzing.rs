@@ -25,6 +25,7 @@ mod csv_records;
 mod encodings;
 mod json_lines;
 mod parquet_input;
+mod passthrough;
 mod plain_csv;
 mod plain_values;
 mod predictions;
@@ -40,6 +41,7 @@ pub use csv_records::csv_records;
 pub use encodings::encodings;
 pub use json_lines::json_lines;
 pub use parquet_input::parquet_input;
+pub use passthrough::passthrough;
 pub use predictions::predictions;
 pub use sidecar::sidecar;
 pub use sniffing::sniffing;
@@ -187,6 +189,7 @@ mod tests {
         zstd: 2_000,
         json_lines: 2_000,
         parquet_input: 1_000,
+        passthrough: 1_000,
         sidecar: 1_000,
         predictions: 20_000,
         cell_values: 50_000,

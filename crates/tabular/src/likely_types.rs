@@ -14,9 +14,6 @@ use crate::rows::Pass;
 use crate::scan::{ScanOptions, Typing};
 use crate::schema::{Column, Schema};
 
-/// Bytes of text that are looked at.
-const SAMPLE_BYTES: u64 = 4 << 20;
-
 /// What a look at the beginning of an input told.
 pub(crate) enum FirstLook {
     /// There is more to come.
@@ -47,7 +44,7 @@ impl FirstLook {
     /// Those that a pass over the whole input would come upon first.
     pub(crate) fn at(inputs: &[Input], options: &ScanOptions) -> Result<Self, TabularError> {
         let csv = inputs.iter().all(|input| input.layout == Layout::Csv);
-        if !csv || options.typing != Typing::Infer {
+        if !csv || options.typing != Typing::Infer || options.sample_bytes == 0 {
             return Ok(Self::None);
         }
         let pass = Pass::open(inputs, options)?;
@@ -72,7 +69,7 @@ impl FirstLook {
                 *guess = guess.merge(found);
             }
             seen += taken.block.bytes_read();
-            if seen < SAMPLE_BYTES {
+            if seen < options.sample_bytes {
                 Ok(())
             } else {
                 Err(TabularError::Cancelled)
@@ -84,7 +81,9 @@ impl FirstLook {
             null_tokens: options.null_tokens.clone(),
         };
         match all {
-            Err(TabularError::Cancelled) if seen >= SAMPLE_BYTES => Ok(Self::Likely(likely)),
+            Err(TabularError::Cancelled) if seen >= options.sample_bytes => {
+                Ok(Self::Likely(likely))
+            }
             Err(error) => Err(error),
             Ok(_) => {
                 refusals.finish()?;

@@ -2,7 +2,8 @@
 //! each other, counted and written in order.
 //!
 //! Nothing is parsed, so it only serves text in which nothing has to be left out. Where a row is not
-//! as it should be at a glance, what was written is dropped, and the caller reads anew and exactly.
+//! as it should be at a glance, or the source cannot be read to its end, what was written is dropped, and
+//! the caller reads anew and exactly.
 
 use std::cell::RefCell;
 use std::io::{self, BufReader, Write};
@@ -52,7 +53,7 @@ impl Piece {
 /// Converts so if it can; none if the job or the text asks for more.
 ///
 /// # Errors
-/// Those of reading the header, of a damaged wrapper, and of writing.
+/// Those of reading the header, and of writing.
 pub(crate) fn pass_through(
     job: &ConvertJob,
     outputs: &Outputs,
@@ -134,7 +135,7 @@ impl Flow<'_> {
                 report(progress, check.rows.records() - before, bytes)
             },
         );
-        if !regular {
+        if !regular || of_reading(&ran) {
             return Ok(None);
         }
         ran?;
@@ -194,6 +195,11 @@ impl Flow<'_> {
         }
         Ok(piece)
     }
+}
+
+/// A piece may hold a bad row before the damage that it ends at: which comes first is up to the caller.
+fn of_reading(ran: &Result<(), TabularError>) -> bool {
+    matches!(ran, Err(TabularError::Io { action: "read", .. }))
 }
 
 fn written(rows: u64, files: Vec<OutputFile>) -> Written {

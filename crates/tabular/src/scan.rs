@@ -54,6 +54,9 @@ pub struct ScanOptions {
     pub limit_rows: Option<u64>,
     /// What becomes of bad rows.
     pub on_bad_row: OnBadRow,
+    /// Bytes of text at the beginning that types are first guessed from, where that saves a pass over the
+    /// input; 0 guesses none. Changes no output.
+    pub sample_bytes: u64,
     /// Bytes of a block. Bounds memory (about threads × 4 blocks) and changes no output but the
     /// batches of a sidecar.
     pub block_bytes: usize,
@@ -64,6 +67,8 @@ pub const DEFAULT_BLOCK_BYTES: usize = 256 << 10;
 /// Bytes of a block where rows become columns: a block's columns are arrays of their own, which should
 /// not be too short, and its text, fields and arrays together still fit in a core's cache of 2 MiB.
 pub const COLUMNAR_BLOCK_BYTES: usize = 512 << 10;
+/// Bytes that types are first guessed from, unless asked otherwise.
+pub const DEFAULT_SAMPLE_BYTES: u64 = 4 << 20;
 /// The longest record unless asked otherwise.
 pub const DEFAULT_MAX_RECORD: u64 = 16 << 20;
 
@@ -79,6 +84,7 @@ impl Default for ScanOptions {
             refuse_new_columns: false,
             limit_rows: None,
             on_bad_row: OnBadRow::Fail,
+            sample_bytes: DEFAULT_SAMPLE_BYTES,
             block_bytes: DEFAULT_BLOCK_BYTES,
         }
     }

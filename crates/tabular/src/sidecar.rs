@@ -5,14 +5,15 @@
 //! because each carries its own ordinal.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_ipc::reader::FileReader;
+use arrow_ipc::reader::{FileReader, read_footer_length};
 use arrow_ipc::writer::FileWriter;
+use arrow_ipc::{Block, root_as_footer};
 use arrow_schema::{ArrowError, DataType, Field, Schema as ArrowSchema, SchemaRef};
 use sha2::{Digest, Sha256};
 
@@ -22,6 +23,8 @@ use crate::error::TabularError;
 pub const PLACE_COLUMNS: usize = 3;
 /// Bytes read at a time while a sidecar is checked.
 const CHECK_BUFFER: usize = 256 * 1024;
+/// Bytes behind the footer: its length in four, and `ARROW1` (Arrow columnar format, "IPC File Format").
+const FOOTER_END: usize = 10;
 
 /// The schema of a sidecar that carries `columns`: `ordinal` (of the accepted row over all inputs,
 /// from 0), `file` (index of the input), `record` (data record in its file, from 1), then those.
@@ -138,7 +141,8 @@ impl SidecarReader {
                 ),
             ));
         }
-        io::Seek::rewind(&mut file).map_err(TabularError::io("read", path))?;
+        check_blocks(path, &mut file)?;
+        file.rewind().map_err(TabularError::io("read", path))?;
         let file = guarded(path, || FileReader::try_new_buffered(file, None))?;
         let reader = SidecarReader {
             file,
@@ -179,6 +183,53 @@ impl Iterator for SidecarReader {
         let Self { file, path } = self;
         guarded(path, || file.next().transpose()).transpose()
     }
+}
+
+/// Holds the batches that the footer names to the file: the library makes room for as many bytes as it is
+/// told before it reads them.
+fn check_blocks(path: &Path, file: &mut File) -> Result<(), TabularError> {
+    let failed = || TabularError::io("read", path);
+    let size = file.metadata().map_err(failed())?.len();
+    let too_long = |what: &str, found: i128| {
+        corrupt(
+            path,
+            format!("its {what} have {found} bytes, the file has {size}: fetch or make it again"),
+        )
+    };
+    let mut end = [0; FOOTER_END];
+    let Some(before_end) = size.checked_sub(FOOTER_END as u64) else {
+        return Err(corrupt(path, format!("it ends after {size} bytes")));
+    };
+    file.seek(SeekFrom::Start(before_end)).map_err(failed())?;
+    file.read_exact(&mut end).map_err(failed())?;
+    let length = read_footer_length(end).map_err(|e| arrow_error(path, "read", e))?;
+    let Some(start) = before_end.checked_sub(length as u64) else {
+        return Err(too_long("columns", length as i128));
+    };
+    let mut footer = vec![0; length];
+    file.seek(SeekFrom::Start(start)).map_err(failed())?;
+    file.read_exact(&mut footer).map_err(failed())?;
+    let blocks = guarded(path, || block_bytes(&footer))?;
+    // None is negative, and no two share their bytes.
+    if blocks.iter().any(|bytes| *bytes < 0) || blocks.iter().sum::<i128>() > i128::from(size) {
+        return Err(too_long("batches", blocks.iter().sum()));
+    }
+    Ok(())
+}
+
+/// Bytes of each batch and dictionary by the footer; -1 for what cannot be.
+fn block_bytes(footer: &[u8]) -> Result<Vec<i128>, ArrowError> {
+    let footer = root_as_footer(footer)
+        .map_err(|error| ArrowError::ParseError(format!("its footer: {error}")))?;
+    let blocks = [footer.recordBatches(), footer.dictionaries()];
+    let bytes = |block: &Block| {
+        let (metadata, body) = (block.metaDataLength(), block.bodyLength());
+        if block.offset() < 0 || metadata < 0 || body < 0 {
+            return -1;
+        }
+        i128::from(metadata) + i128::from(body)
+    };
+    Ok(blocks.into_iter().flatten().flatten().map(bytes).collect())
 }
 
 /// Runs a piece of the library, which does not check all that a file says before it takes a slice by
@@ -324,6 +375,16 @@ mod tests {
             caught += usize::from(error.contains("contradict each other"));
         }
         assert!(caught > 0);
+    }
+
+    #[test]
+    fn batches_longer_than_the_file_are_refused_before_there_is_room_for_them() {
+        let bytes = include_bytes!("../../../fuzz/corpus/sidecar/long_batch");
+        let (_folder, path) = stored(bytes);
+        let opened = SidecarReader::open(&path, &hex::encode(Sha256::digest(bytes)));
+        let error = opened.err().unwrap().to_string();
+        let found = "its batches have 1073742128 bytes, the file has 811";
+        assert!(error.contains(found), "{error}");
     }
 
     #[test]

@@ -85,23 +85,28 @@ pub(crate) fn json_names(
     Ok(names)
 }
 
-/// Why JSON Lines have no keys: there is no line, there are other things than objects, or empty ones.
+/// Why JSON Lines have no keys: there is no line, there are other things than objects, or empty ones. Keys
+/// are looked for up to a line that is too long, which is an error before those of allowed bad rows.
 fn without_keys(inputs: &[Input], options: &ScanOptions) -> TabularError {
     let options = ScanOptions {
         keys: Some(Vec::new()),
         typing: Typing::Text,
         ..options.clone()
     };
-    let mut refusals = Refusals::new(OnBadRow::Fail);
-    let read = Pass::open(inputs, &options)
-        .and_then(|pass| pass.run(&mut refusals, &(), |_, _| (), |_| Ok(())));
+    let rows = |on_bad_row: OnBadRow| {
+        let mut refusals = Refusals::new(on_bad_row);
+        let pass = Pass::open(inputs, &options)?;
+        pass.run(&mut refusals, &(), |_, _| (), |_| Ok(()))?;
+        Ok(refusals.total)
+    };
+    let read = rows(options.on_bad_row).and_then(|_| rows(OnBadRow::Fail));
     let file = inputs
         .first()
         .map_or("", |input| input.name.as_str())
         .into();
     match read {
         Err(error) => error,
-        Ok(_) if refusals.total == 0 => TabularError::Empty {
+        Ok(0) => TabularError::Empty {
             file,
             expected: "a line with a JSON object",
         },

@@ -75,7 +75,8 @@ fn what_does_not_parse_or_run_is_explained() {
     insta::assert_snapshot!(model("{{ now.strftime('%!') }}"), @"p.yaml:15:10: `transform.model`: template `{{ now.strftime('%!') }}`: the format `%!` cannot be used here: strftime formatting failed: found unrecogn…");
     insta::assert_snapshot!(model("{{ now(tz='Mars/Base') }}"), @"p.yaml:15:10: `transform.model`: template `{{ now(tz='Mars/Base') }}`: `Mars/Base` is not a time zone such as 'Asia/Tokyo'");
     insta::assert_snapshot!(model("{{ now.format('x') }}"), @"p.yaml:15:10: `transform.model`: template `{{ now.format('x') }}`: there is no `.format()`; there is `.strftime('%Y-%m-%dT%H:%M:%SZ')`");
-    insta::assert_snapshot!(model("{{ 'x' * 70000 }}"), @"p.yaml:15:10: `transform.model`: the rendered text has more than 65536 characters");
+    let long = format!("{{{{ now }}}}{}", "x".repeat(70_000));
+    insta::assert_snapshot!(model(&long), @"p.yaml:15:10: `transform.model`: the rendered text has more than 65536 characters");
 }
 
 #[test]
@@ -211,4 +212,71 @@ fn an_environment_variable_that_is_a_credential_is_refused() {
     }
     let fine = "env: [STAGE, TOKENIZER, KEYS, USER, PASSED, _x1]\nwork:\n";
     assert_eq!(crate::support::problems_of(&[("work:\n", fine)]), "");
+}
+
+#[test]
+fn no_template_makes_more_than_a_value_may_have() {
+    for template in [
+        "{{ 'x'|indent(1000000000) }}",
+        "{{ 'x'|indent(width=1000000000) }}",
+        "{{ '%1000000000d'|format(1) }}",
+        "{{ '%.1000000000f'|format(1) }}",
+        "{{ '%*d'|format(1000000000, 1) }}",
+        "{{ 'x'|replace('x', 'xxxxxxxxxx')|replace('x', 'xxxxxxxxxx')|replace('x', 'xxxxxxxxxx')\
+         |replace('x', 'xxxxxxxxxx')|replace('x', 'xxxxxxxxxx')|length }}",
+        "{{ 'xxxxxx'|list|string|list|string|list|string|list|string|list|string|list|string|length }}",
+    ] {
+        let error = model(template);
+        assert!(
+            error.starts_with("p.yaml:15:10: `transform.model`: "),
+            "{error}"
+        );
+        assert!(error.contains("65536"), "{template}: {error}");
+    }
+    insta::assert_snapshot!(model("{{ 'x'|indent(1000000000) }}"), @"p.yaml:15:10: `transform.model`: template `{{ 'x'|indent(1000000000) }}`: `indent` would make more than 65536 characters or items");
+    // What repeats is not there, or is for numbers.
+    let error = model("{{ range(100000)|list|length }}");
+    assert!(error.contains("`range` is not defined"), "{error}");
+    let error = model("{{ 'x'|map('upper') }}");
+    assert!(
+        error.contains("a template makes one value; filters are abs, "),
+        "{error}"
+    );
+    insta::assert_snapshot!(model("m-{{ 'x' * 100000000 }}"), @r"
+    p.yaml:15:10: `transform.model`: template `{{ 'x' * 100000000 }}`: `*` multiplies numbers only, and this expression has other values or filters
+      help: numbers are `2`, `params.NAME`, `now.year`
+    ");
+    for template in [
+        "{{ [1] * 100000000 }}",
+        "{{ (1, 2) * 50000000 }}",
+        "{{ params.run_date * 3 }}",
+        "{{ {1: {1: 2}}|length ~ 'x' * 3 }}",
+        "{{ 3 * run.id }}",
+        "{{ (1 ~ 1) * 100000000 }}",
+    ] {
+        assert!(
+            model(template).contains("`*` multiplies numbers only"),
+            "{template}"
+        );
+    }
+    assert_eq!(model("m-{{ params.run_date.month * 2 }}"), "m-4");
+    assert_eq!(
+        model("{{ 'a*b'|replace('*', '-') }}-{{ 2 * (1 + now.year) }}"),
+        "a-b-4054"
+    );
+}
+
+#[test]
+fn filters_of_one_value_work() {
+    assert_eq!(model("{{ ' Late-V1 '|trim|lower }}"), "late-v1");
+    assert_eq!(
+        model("{{ '%02d-%s'|format(params.run_date.month, 'x') }}"),
+        "02-x"
+    );
+    assert_eq!(model("{{ ['a', 'b']|join('-')|upper }}"), "A-B");
+    assert_eq!(
+        model("{{ 'x' if params.run_date is defined else 'y' }}"),
+        "x"
+    );
+    assert_eq!(model("{{ 'a-b'|split('-')|last|default('c') }}"), "b");
 }

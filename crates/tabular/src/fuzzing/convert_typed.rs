@@ -13,6 +13,7 @@ use crate::error::TabularError;
 use crate::format::Format;
 use crate::header;
 use crate::parquet_writer::ParquetCompression;
+use crate::schema::Schema;
 use crate::values::DEFAULT_NULLS;
 
 use super::plain_csv::{Field, Record, is_name, read};
@@ -22,7 +23,7 @@ use super::{Written, choices, dialect, text_input};
 /// What a conversion to Parquet holds is what the plain readers of CSV and of values find in the text:
 /// as many rows, the header's names, null where a cell is null, else its value, and no column is text
 /// that a narrower type would hold. The bytes do not depend on blocks and threads, nor on whether they
-/// go to a stream or to a file. The first byte chooses the dialect, header and file, the second the size
+/// go to a stream or to a file, whose types are guessed first. The first byte chooses the dialect, header and file, the second the size
 /// of blocks, the third threads, codec and row groups.
 pub fn convert_typed(data: &[u8]) {
     let ([which, block, rest], text) = choices(data);
@@ -54,9 +55,11 @@ pub fn convert_typed(data: &[u8]) {
     let whole = written(job(1 << 16, 1));
     assert_eq!(written(job(block + 1, rest % 3 + 1)), whole);
     if which & 16 == 16 {
-        assert_eq!(written_to_file(job(block + 1, 1)), whole);
+        let mut guessed = job(block + 1, 1);
+        guessed.options.sample_bytes = rest as u64 * 4 + 1;
+        assert_eq!(written_to_file(guessed), whole);
     }
-    let Ok(file) = whole else { return };
+    let Ok((file, _)) = whole else { return };
 
     let records = read(text, header::mark(text), &dialect).records;
     let mut records = records.into_iter();
@@ -82,11 +85,14 @@ pub fn convert_typed(data: &[u8]) {
     }
 }
 
-fn written(mut job: ConvertJob) -> Result<Vec<u8>, String> {
+/// The bytes, and the columns that they are said to have.
+type Output = (Vec<u8>, Option<Schema>);
+
+fn written(mut job: ConvertJob) -> Result<Output, String> {
     let out = Written::default();
     job.output = Target::Writer(Box::new(out.clone()));
     match convert(job, &()) {
-        Ok(_) => Ok(out.take()),
+        Ok(done) => Ok((out.take(), done.schema)),
         Err(error) => {
             assert!(!matches!(error, TabularError::Internal(_)), "{error}");
             Err(error.to_string())
@@ -95,11 +101,11 @@ fn written(mut job: ConvertJob) -> Result<Vec<u8>, String> {
 }
 
 /// A file can be begun anew, a stream cannot: the one may take other ways than the other.
-fn written_to_file(mut job: ConvertJob) -> Result<Vec<u8>, String> {
+fn written_to_file(mut job: ConvertJob) -> Result<Output, String> {
     let path = super::scratch_path("parquet");
     job.output = Target::File(path.clone());
     let done = convert(job, &()).map_err(|error| error.to_string());
-    let bytes = done.map(|_| std::fs::read(&path).unwrap());
+    let bytes = done.map(|done| (std::fs::read(&path).unwrap(), done.schema));
     let _ = std::fs::remove_file(&path);
     bytes
 }

@@ -3,7 +3,7 @@
 use crate::bad_rows::BadReason;
 use crate::dialect::Dialect;
 use crate::header;
-use crate::parser::{ParseLimits, parse};
+use crate::parser::{ParseLimits, parse, parse_exact};
 use crate::records::{Rows, Span, unescape};
 
 use super::plain_csv::{Fault, Record, Table, line_ends, read};
@@ -119,6 +119,8 @@ fn limited(text: &[u8], from: usize, table: &Table, dialect: &Dialect, limit: us
         ..ParseLimits::default()
     };
     let rows = parse(text, from, dialect, &width);
+    let exact = parse_exact(text, from, dialect, &width);
+    assert_eq!(format!("{rows:?}"), format!("{exact:?}"));
     same_records(text, &table.records, &rows, width.fields, dialect);
     assert_eq!(rows.total as usize, table.records.len());
 

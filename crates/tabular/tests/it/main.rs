@@ -3,6 +3,7 @@
 
 mod assembling;
 mod converting;
+mod first_guess;
 mod formats;
 mod parquet_shards;
 mod parquet_sink;
