@@ -1,0 +1,106 @@
+//! What raw Snappy is made of: the length, then literals and copies of bytes that came before
+//! (google/snappy, `format_description.txt`).
+
+/// Bytes that a copy makes at most (section 2.2.2).
+const MAX_COPY: usize = 64;
+/// Bytes that may be written behind the end: literals are copied 16 bytes at a time.
+const SLACK: usize = 64;
+
+/// Elements being written; lengths of literals and copies are hard to guess, so there are few
+/// branches.
+pub(crate) struct Elements<'a> {
+    pub(crate) out: &'a mut [u8],
+    /// Where the next one goes.
+    pub(crate) at: usize,
+}
+
+/// Writes a page that does not shrink: one literal.
+pub(crate) fn store_as_literal(page: &[u8], out: &mut Vec<u8>) -> usize {
+    let mut output = Elements::begin(page.len(), out);
+    output.any_literal(page);
+    output.at
+}
+
+impl Elements<'_> {
+    /// Begins with the length.
+    pub(crate) fn begin(length: usize, out: &mut Vec<u8>) -> Elements<'_> {
+        // Each copy is shorter than what it stands for, and each literal of more than 60 bytes has
+        // up to four more before it: the bound of the library holds here too.
+        let most = snap::raw::max_compress_len(length) + SLACK;
+        if out.len() < most {
+            out.resize(most, 0);
+        }
+        let mut output = Elements { out, at: 0 };
+        output.length(length);
+        output
+    }
+
+    /// The length of a block or page, as a varint (section 1).
+    pub(crate) fn length(&mut self, mut length: usize) {
+        while length >= 0x80 {
+            self.put(&[length as u8 | 0x80]);
+            length >>= 7;
+        }
+        self.put(&[length as u8]);
+    }
+
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        self.out[self.at..self.at + bytes.len()].copy_from_slice(bytes);
+        self.at += bytes.len();
+    }
+
+    /// Bytes `from..to` of the page as they are; there may be none.
+    #[inline(always)]
+    pub(crate) fn literal(&mut self, page: &[u8], from: usize, to: usize) {
+        let len = to - from;
+        if len <= 16 && from + 16 <= page.len() {
+            let out = &mut self.out[self.at..self.at + 17];
+            out[0] = (len.wrapping_sub(1) << 2) as u8;
+            out[1..].copy_from_slice(&page[from..from + 16]);
+            self.at += len + usize::from(len > 0);
+        } else {
+            self.any_literal(&page[from..to]);
+        }
+    }
+
+    #[inline(never)]
+    pub(crate) fn any_literal(&mut self, bytes: &[u8]) {
+        // A literal's length is one less than that, in its tag or in the bytes behind that.
+        let Some(length) = bytes.len().checked_sub(1) else {
+            return;
+        };
+        let length_bytes = (length as u32).to_le_bytes();
+        match length {
+            0..60 => self.put(&[(length << 2) as u8]),
+            60..0x100 => self.put(&[60 << 2, length_bytes[0]]),
+            0x100..0x1_0000 => self.put(&[61 << 2, length_bytes[0], length_bytes[1]]),
+            _ => {
+                self.put(&[63 << 2]);
+                self.put(&length_bytes);
+            }
+        }
+        self.put(bytes);
+    }
+
+    /// `len` bytes, at least four, from `distance` bytes back.
+    #[inline(always)]
+    pub(crate) fn copy(&mut self, distance: usize, mut len: usize) {
+        while len > MAX_COPY {
+            // So that at least four are left.
+            let now = MAX_COPY - if len < MAX_COPY + 4 { 4 } else { 0 };
+            self.copy_once(distance, now);
+            len -= now;
+        }
+        self.copy_once(distance, len);
+    }
+
+    #[inline(always)]
+    fn copy_once(&mut self, distance: usize, len: usize) {
+        let near = (len <= 11) & (distance < 2_048);
+        let short = 1 | len.wrapping_sub(4) << 2 | (distance >> 8) << 5 | (distance & 0xff) << 8;
+        let long = 2 | (len - 1) << 2 | distance << 8;
+        let word = if near { short } else { long } as u32;
+        self.out[self.at..self.at + 4].copy_from_slice(&word.to_le_bytes());
+        self.at += if near { 2 } else { 3 };
+    }
+}
