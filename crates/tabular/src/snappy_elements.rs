@@ -1,9 +1,13 @@
 //! What raw Snappy is made of: the length, then literals and copies of bytes that came before
 //! (google/snappy, `format_description.txt`).
 
+use std::hint::select_unpredictable;
+
 /// Bytes that a copy makes at most (section 2.2.2).
-const MAX_COPY: usize = 64;
-/// Bytes that may be written behind the end: literals are copied 16 bytes at a time.
+pub(crate) const MAX_COPY: usize = 64;
+/// Bytes of a short literal that are copied at once.
+pub(crate) const STRIDE: usize = 16;
+/// Bytes that may be written behind the end: literals are copied [`STRIDE`] bytes at a time.
 const SLACK: usize = 64;
 
 /// Elements being written; lengths of literals and copies are hard to guess, so there are few
@@ -96,11 +100,22 @@ impl Elements<'_> {
 
     #[inline(always)]
     fn copy_once(&mut self, distance: usize, len: usize) {
-        let near = (len <= 11) & (distance < 2_048);
-        let short = 1 | len.wrapping_sub(4) << 2 | (distance >> 8) << 5 | (distance & 0xff) << 8;
-        let long = 2 | (len - 1) << 2 | distance << 8;
-        let word = if near { short } else { long } as u32;
-        self.out[self.at..self.at + 4].copy_from_slice(&word.to_le_bytes());
-        self.at += if near { 2 } else { 3 };
+        let (element, size) = copy_element(distance, len);
+        self.out[self.at..self.at + 4].copy_from_slice(&element.to_le_bytes());
+        self.at += size;
     }
+}
+
+/// A copy of 4 to 64 bytes from at most 65,535 bytes back in the lowest two or three bytes (sections 2.2.1
+/// and 2.2.2), and how many these are. What is no such copy gives bytes without a meaning.
+#[inline(always)]
+pub(crate) fn copy_element(distance: usize, len: usize) -> (u32, usize) {
+    // Both limits in one comparison: a difference is below zero where one is passed.
+    let short = ((11 - len as isize) | (2_047 - distance as isize)) >= 0;
+    let (len, distance) = (len as u32, distance as u32);
+    // What both have, and what is left: 1 | (len - 4) << 2 | (distance >> 8) << 5, or 2 | (len - 1) << 2.
+    let base = (distance << 8).wrapping_add(len << 2);
+    let high = ((distance >> 3) & 0xe0).wrapping_sub(15);
+    let rest = select_unpredictable(short, high, 2_u32.wrapping_neg());
+    (base.wrapping_add(rest), 3 - usize::from(short))
 }

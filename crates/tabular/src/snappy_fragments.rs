@@ -12,7 +12,7 @@
 
 use std::hint::select_unpredictable;
 
-use crate::snappy_elements::Elements;
+use crate::snappy_elements::{Elements, STRIDE, copy_element};
 
 /// Most bytes of a fragment: places in it are numbers of 16 bits, and so are distances of copies.
 pub(crate) const FRAGMENT_BYTES: usize = 1 << 16;
@@ -29,8 +29,6 @@ const TABLE_BITS: u32 = 14;
 const MULTIPLIER: u32 = 0x1e35_a7bd;
 /// A shorter copy is hardly shorter than what it stands for.
 const MIN_COPY: usize = 4;
-/// Bytes that are compared, and that are copied, at once.
-const STRIDE: usize = 16;
 /// Steps of each lane from one look at their ends to the next.
 const ROUNDS: usize = 16;
 /// Bytes before a fragment's end that no step begins in: it looks at two places and [`STRIDE`] bytes.
@@ -299,9 +297,11 @@ impl Place {
         out[literal] = (pending as u8).wrapping_sub(1) << 2;
         let text = literal + usize::from(pending > 0);
         out[text..text + STRIDE].copy_from_slice(&sixteen(window, self.copied));
-        let end = copy(out, text + pending, len, distance);
+        let (element, size) = copy_element(distance, len);
+        let end = text + pending;
+        out[end..end + 4].copy_from_slice(&element.to_le_bytes());
         let next = at + select_unpredictable(found, len, 1);
-        self.written = select_unpredictable(found, end, literal);
+        self.written = select_unpredictable(found, end + size, literal);
         self.copied = select_unpredictable(found, next, self.copied);
         self.at = next;
         None
@@ -364,21 +364,6 @@ mod sse2 {
     fn vector(bytes: u128) -> __m128i {
         _mm_set_epi64x((bytes >> 64) as i64, bytes as i64)
     }
-}
-
-/// A copy of at most 15 bytes in two or three bytes (`format_description.txt`, 2.2.1 and 2.2.2); where
-/// it ends. Of fewer than four bytes it means nothing.
-#[inline(always)]
-fn copy(out: &mut Slot, at: usize, len: usize, distance: usize) -> usize {
-    // Both limits in one comparison: a difference is below zero where one is passed.
-    let short = ((11 - len as isize) | (2_047 - distance as isize)) >= 0;
-    let (len, distance) = (len as u32, distance as u32);
-    // What both have, and what is left: 1 | (len - 4) << 2 | (distance >> 8) << 5, or 2 | (len - 1) << 2.
-    let base = (distance << 8).wrapping_add(len << 2);
-    let high = (distance >> 3 & 0xe0).wrapping_sub(15);
-    let rest = select_unpredictable(short, high, 2_u32.wrapping_neg());
-    out[at..at + 4].copy_from_slice(&base.wrapping_add(rest).to_le_bytes());
-    at + 3 - usize::from(short)
 }
 
 #[cfg(test)]
