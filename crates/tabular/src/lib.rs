@@ -106,6 +106,8 @@ mod shard_rows;
 mod shard_writer;
 #[cfg(target_arch = "x86_64")]
 mod simd_digits;
+#[cfg(target_arch = "x86_64")]
+mod simd_eights;
 mod snappy_elements;
 mod snappy_fragments;
 mod snappy_framing;
