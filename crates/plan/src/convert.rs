@@ -146,6 +146,7 @@ pub(crate) fn spec(
         shards: read.section("shards", shards)?,
         transform: read.optional("transform", transform)?,
         assemble: read.optional("assemble", assemble)?,
+        budget: read.optional("budget", section(&mut root, "budget"))?,
         local: read.optional("local", section(&mut root, "local"))?,
         base: base.to_owned(),
         warnings: Vec::new(),

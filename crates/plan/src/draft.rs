@@ -7,10 +7,11 @@ use crate::limits::Limits;
 use crate::plan::{Estimate, InputFile, Inventory, Plan, Roles, Sample, SourcePlan};
 use crate::problem::{Problem, Problems, code};
 use crate::spec::{
-    BatchStrategy, ColumnFrom, Columns, Model, ShardFormat, Spec, SplitType, Transform,
+    BatchStrategy, ColumnFrom, Columns, Jobs, Model, ShardFormat, Spec, SplitType, Transform,
 };
 use crate::template::nearest;
 use crate::tree::shorten;
+use crate::waves::Waves;
 
 /// What a run of this spec over these inputs does. Pure: the same in, the same out.
 ///
@@ -32,12 +33,21 @@ pub fn draft(spec: &Spec, inventory: &Inventory, sample: &Sample) -> Result<Plan
         max_record_bytes: payload.and_then(Limits::payload_bytes),
         transform: spec.transform.clone(),
         assemble: spec.assemble.clone(),
+        budget: spec.budget,
+        waves: Waves::of(jobs(spec), estimate.shards),
         local: spec.local.as_ref().map(|local| local.model.clone()),
         base: spec.base.clone(),
         estimate,
         request: request(spec),
         warnings: warnings(spec, &estimate),
     })
+}
+
+fn jobs(spec: &Spec) -> u32 {
+    match spec.transform.as_ref().map(|transform| transform.jobs) {
+        Some(Jobs::Number(n)) => n,
+        Some(Jobs::Auto) | None => 1,
+    }
 }
 
 fn source(spec: &Spec, inventory: &Inventory, sample: &Sample) -> SourcePlan {

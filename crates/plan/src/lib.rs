@@ -10,6 +10,7 @@
 //! ```
 
 pub mod api_fields;
+pub mod budget;
 pub mod filter;
 pub mod fingerprint;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -21,7 +22,9 @@ pub mod limits;
 pub mod plan;
 pub mod problem;
 pub mod request_settings;
+pub mod simulator;
 pub mod spec;
+pub mod waves;
 
 mod checks;
 mod contract;

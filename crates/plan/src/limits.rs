@@ -138,6 +138,8 @@ pub const PART_NAME_CHARS: usize = 63;
 /// Shard size where the file says nothing and the service splits shards by lines: some ten full
 /// payloads, so that concurrent requests have work, and a retry of one shard stays cheap.
 pub const DEFAULT_SHARD_BYTES: u64 = 64 * MEGABYTE;
+/// `transform.jobs` at most. Ours: more jobs at once than most accounts' quotas for instances allow.
+pub const MOST_JOBS: i64 = 100;
 /// Bytes of a pipeline file at most. Ours.
 pub const FILE_BYTES: usize = 1 << 20;
 /// Nesting of a pipeline file at most. Ours; the format itself needs 6.

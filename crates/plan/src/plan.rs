@@ -8,11 +8,13 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::budget::Budget;
 use crate::launch::TransformRequest;
 use crate::spec::{
     Assemble, Columns, Dialect, LocalModel, Location, OnBadRow, OnEmpty, OnNewColumn, Prepare,
     Ready, Shards, SourceFormat, Transform, Work,
 };
+use crate::waves::Waves;
 
 /// What the caller found where `source.uri` points. Order matters: it is the order of the rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,6 +75,12 @@ pub struct Plan {
     pub transform: Option<Transform>,
     /// As in the spec.
     pub assemble: Option<Assemble>,
+    /// As in the spec.
+    #[serde(default)]
+    pub budget: Option<Budget>,
+    /// How the shards are shared among jobs. Of one job without `transform`.
+    #[serde(default)]
+    pub waves: Waves,
     /// As in the spec.
     pub local: Option<LocalModel>,
     /// The pipeline file's folder: `local.model.command` runs in it.

@@ -232,6 +232,7 @@ pub(crate) fn expected(kind: &Kind, limits: &Limits) -> String {
         Kind::Quota(least, most) => format!("an integer from {least} to {}", most(limits)),
         Kind::Filter => "a filter such as `$[1:]`".into(),
         Kind::Float(least, most) if *least == f64::MIN && *most == f64::MAX => "a number".into(),
+        Kind::Float(least, most) if *most == f64::MAX => format!("a number of at least {least}"),
         Kind::Float(least, most) => format!("a number from {least} to {most}"),
         Kind::Bool => "true or false".into(),
         Kind::Size => "a size of at least one byte such as 64MB".into(),

@@ -95,6 +95,9 @@ fn kind(kind_: &Kind, templates: bool) -> Value {
         Kind::Float(least, most) if *least == f64::MIN && *most == f64::MAX => {
             templated(json!({ "type": "number" }))
         }
+        Kind::Float(least, most) if *most == f64::MAX => {
+            templated(json!({ "type": "number", "minimum": least }))
+        }
         Kind::Float(least, most) => {
             templated(json!({ "type": "number", "minimum": least, "maximum": most }))
         }

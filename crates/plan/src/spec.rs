@@ -4,7 +4,7 @@
 mod job_settings;
 mod prepare;
 
-pub use job_settings::{DataCaptureConfig, DataProcessing, ExperimentConfig, JoinSource};
+pub use job_settings::{DataCaptureConfig, DataProcessing, ExperimentConfig, Jobs, JoinSource};
 pub use prepare::{Label, LabelRule, OnMissing, Prepare, Split};
 
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::budget::Budget;
 use crate::problem::{Place, Problem};
 use crate::tree::Quote;
 
@@ -39,6 +40,8 @@ pub struct Spec {
     pub transform: Option<Transform>,
     /// What is published; there if and only if `transform` is.
     pub assemble: Option<Assemble>,
+    /// What the transform jobs of a run may take.
+    pub budget: Option<Budget>,
     /// What answers for the model under `--local`.
     pub local: Option<Local>,
     /// The pipeline file's folder: relative paths were joined to it, commands run in it.
@@ -517,6 +520,9 @@ pub struct Transform {
     /// What happens to a row that the model refuses.
     #[serde(default)]
     pub on_refused_row: OnRefusedRow,
+    /// Jobs that share the shards, as written: see [`crate::plan::Plan::waves`].
+    #[serde(default)]
+    pub jobs: Jobs,
 }
 
 /// `transform.max_attempts` of a plan that was written before there was the key.

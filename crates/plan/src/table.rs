@@ -716,6 +716,9 @@ static EXPERIMENT: Kind = Kind::Map(&Map {
 static ON_INTERRUPT: Kind = Kind::Enum(&[word("leave"), word("stop")]);
 static ATTEMPTS: Kind = Kind::Int(1, 10);
 static ON_REFUSED_ROW: Kind = Kind::Enum(&[word("fail"), word("quarantine")]);
+static AUTO: Kind = Kind::Enum(&[word("auto")]);
+static JOB_COUNT: Kind = Kind::Int(1, limits::MOST_JOBS);
+static JOBS: Kind = Kind::AnyOf(&[&AUTO, &JOB_COUNT]);
 static TRANSFORM: Kind = Kind::Map(&Map {
     keys: &[
         must(
@@ -862,6 +865,13 @@ static TRANSFORM: Kind = Kind::Map(&Map {
             "Rows that the model refuses fail the run, or are found by up to three more jobs over \
              pieces of the shards that failed, and go to quarantine.",
         ),
+        or(
+            "jobs",
+            &JOBS,
+            "1",
+            "Jobs that share the shards: while the first scores, later shards are written. `auto` \
+             leaves the number to the planner.",
+        ),
     ],
     exactly_one: false,
 });
@@ -917,6 +927,23 @@ static ASSEMBLE: Kind = Kind::Map(&Map {
              `prediction`.",
         ),
         or("max_rows", &ROWS, "1048576", "Rows in one part."),
+    ],
+    exactly_one: false,
+});
+
+static AMOUNT: Kind = Kind::Float(0.0, f64::MAX);
+static BUDGET: Kind = Kind::Map(&Map {
+    keys: &[
+        key(
+            "instance_hours",
+            &AMOUNT,
+            "Hours of all instances together that may be billed.",
+        ),
+        key(
+            "usd",
+            &AMOUNT,
+            "US dollars that the instances may cost, by the price file.",
+        ),
     ],
     exactly_one: false,
 });
@@ -991,6 +1018,12 @@ pub(crate) static PIPELINE: Map = Map {
             "assemble",
             &ASSEMBLE,
             "What is published; required with `transform`.",
+        ),
+        key(
+            "budget",
+            &BUDGET,
+            "What the transform jobs of a run may take. A run that cannot keep it is refused \
+             before anything is sent.",
         ),
         key("local", &LOCAL, "Read under `--local` only."),
     ],

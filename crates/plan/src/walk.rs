@@ -127,10 +127,21 @@ impl<'a> Walker<'a> {
         // A word of an enum is that word; anything else may be the text that stands beside it.
         let fitting = || kinds.iter().filter(fits);
         let kind = fitting().find(is_word).or_else(|| fitting().next_back());
-        match kind {
-            Some(kind) => self.node(node, kind, path, at),
-            None => self.wrong_type(node, &Kind::AnyOf(kinds), path),
+        let Some(kind) = kind else {
+            return self.wrong_type(node, &Kind::AnyOf(kinds), path);
+        };
+        let told = self.problems.len();
+        let value = self.node(node, kind, path, at);
+        let word = fitting().find(|word| matches!(word, Kind::Enum(_)));
+        if let (Kind::Int(..), Some(word), Some(problem)) =
+            (kind, word, self.problems.get_mut(told))
+        {
+            let word = expected(word, &self.limits);
+            problem
+                .help
+                .get_or_insert_with(|| format!("or write {word}"));
         }
+        value
     }
 
     fn map(&mut self, entries: &[Entry], map: &Map, path: &str, at: At) -> Value {

@@ -11,6 +11,22 @@ pub(super) fn check(view: &mut View<'_>) {
     }
     prepare(view);
     bad_rows(view);
+    budget(view);
+}
+
+fn budget(view: &mut View<'_>) {
+    if !view.written("budget") {
+        return;
+    }
+    if !view.has("transform") {
+        let message = "`budget` has no effect without `transform`".to_owned();
+        let help = "it bounds what transform jobs take; remove it";
+        view.problem("budget", code::CONFLICT, message, help);
+    } else if !view.has("budget.instance_hours") && !view.has("budget.usd") {
+        let message = "`budget` names no amount".to_owned();
+        let help = "`instance_hours`, `usd`, or both";
+        view.problem("budget", code::MISSING_KEY, message, help);
+    }
 }
 
 fn with_transform(view: &mut View<'_>) {

@@ -1,6 +1,7 @@
 //! What a job is told besides its input, output and machines, in the service's own words.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// `transform.data_processing`: filters and a join of the service's own (API DataProcessing).
 /// Fields of an answer, `prediction[n]`, are then those of what the job stores.
@@ -57,4 +58,46 @@ pub struct ExperimentConfig {
     pub trial_component_display_name: Option<String>,
     /// The experiment's run.
     pub run_name: Option<String>,
+}
+
+/// `transform.jobs`. In JSON a number, or `"auto"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
+pub enum Jobs {
+    /// The planner chooses.
+    Auto,
+    /// 1 to [`crate::limits::MOST_JOBS`].
+    Number(u32),
+}
+
+impl Default for Jobs {
+    fn default() -> Jobs {
+        Jobs::Number(1)
+    }
+}
+
+impl From<Jobs> for Value {
+    fn from(jobs: Jobs) -> Value {
+        match jobs {
+            Jobs::Auto => Value::from("auto"),
+            Jobs::Number(n) => Value::from(n),
+        }
+    }
+}
+
+impl TryFrom<Value> for Jobs {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Jobs, String> {
+        if value == "auto" {
+            return Ok(Jobs::Auto);
+        }
+        let number = value.as_u64().and_then(|n| u32::try_from(n).ok());
+        match number {
+            Some(n) if n > 0 => Ok(Jobs::Number(n)),
+            _ => Err(format!(
+                "expected a number of jobs or `auto`, found {value}"
+            )),
+        }
+    }
 }

@@ -41,6 +41,7 @@ fn what_does_not_touch_a_byte_is_not_in() {
         "data_processing: { input_filter: $ }",
         "max_attempts: 1",
         "on_refused_row: quarantine",
+        "jobs: 3",
     ] {
         assert_eq!(
             change(&[("model: late-v1", &format!("model: late-v1\n  {line}"))]),

@@ -592,3 +592,46 @@ fn refused_rows_are_found_between_lines_only() {
         "{told}"
     );
 }
+
+#[test]
+fn a_number_of_jobs_or_auto() {
+    for fine in ["auto", "1", "100"] {
+        assert_eq!(transform(&format!("jobs: {fine}")), "");
+    }
+    insta::assert_snapshot!(transform("jobs: 0"), @r"
+    [bad-value] p.yaml:17:9: `transform.jobs`: expected an integer from 1 to 100, found 0
+      help: or write `auto`
+    ");
+    insta::assert_snapshot!(transform("jobs: 101"), @r"
+    [bad-value] p.yaml:17:9: `transform.jobs`: expected an integer from 1 to 100, found 101
+      help: or write `auto`
+    ");
+    insta::assert_snapshot!(transform("jobs: many"), @r"
+    [wrong-type] p.yaml:17:9: `transform.jobs`: expected an integer from 1 to 100, found the text `many`
+      help: or write `auto`
+    ");
+}
+
+#[test]
+fn a_budget_names_an_amount_and_is_for_jobs() {
+    let budget =
+        |text: &str| problems_of(&[("assemble:\n", &format!("budget: {text}\nassemble:\n"))]);
+    assert_eq!(budget("{ instance_hours: 2.5, usd: 10 }"), "");
+    insta::assert_snapshot!(budget("{}"), @r"
+    [missing-key] p.yaml:17:1: `budget` names no amount
+      help: `instance_hours`, `usd`, or both
+    ");
+    insta::assert_snapshot!(budget("{ usd: -1 }"), @"[bad-value] p.yaml:17:16: `budget.usd`: expected a number of at least 0, found -1");
+    insta::assert_snapshot!(budget("{ eur: 10 }"), @r"
+    [missing-key] p.yaml:17:1: `budget` names no amount
+      help: `instance_hours`, `usd`, or both
+    [unknown-key] p.yaml:17:11: unknown key `eur` in `budget`
+      help: the keys here are instance_hours, usd
+    ");
+    let only_converts =
+        "version: 1\nname: x\nsource: { uri: a.csv }\nshards: { to: out/ }\nbudget: { usd: 1 }\n";
+    insta::assert_snapshot!(problems(only_converts), @r"
+    [conflict] p.yaml:5:1: `budget` has no effect without `transform`
+      help: it bounds what transform jobs take; remove it
+    ");
+}

@@ -367,6 +367,9 @@ fn everything_that_can_be_written_arrives() {
                 on_interrupt: Stop,
                 max_attempts: 3,
                 on_refused_row: Fail,
+                jobs: Number(
+                    1,
+                ),
             },
         ),
         assemble: Some(
@@ -408,6 +411,7 @@ fn everything_that_can_be_written_arrives() {
                 max_rows: 10,
             },
         ),
+        budget: None,
         local: Some(
             Local {
                 model: Url(
