@@ -151,39 +151,6 @@ fn tail(log: &Path) -> String {
     lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
 }
 
-/// Log lines of one job that are shown at most, and how long each may be.
-const LOG_LINES: usize = 6;
-const LOG_LINE_CHARS: usize = 300;
-
-/// The last lines that a job's containers and the service wrote, each with its file's name; none if
-/// there are none. For messages only.
-#[must_use]
-pub fn job_log(folder: &Path, job: &str) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder.join("sagemaker/logs").join(job)) else {
-        return Vec::new();
-    };
-    let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
-    files.sort();
-    let mut lines: Vec<String> = files.iter().flat_map(|f| last_lines(f)).collect();
-    lines.dedup();
-    lines.truncate(LOG_LINES);
-    lines
-}
-
-/// The last two lines of a file that say anything, without the time that they begin with.
-fn last_lines(file: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let said = |line: &&str| !line.trim().is_empty() && !line.contains("MaxConcurrentTransforms=");
-    let last: Vec<&str> = text.lines().filter(said).rev().take(2).collect();
-    let cut = |line: &&str| {
-        let (stamp, rest) = line.split_once(' ').unwrap_or(("", line));
-        let stamped = !stamp.is_empty() && stamp.bytes().all(|b| b.is_ascii_digit());
-        let line = if stamped { rest } else { line };
-        line.chars().take(LOG_LINE_CHARS).collect()
-    };
-    last.iter().rev().map(cut).collect()
-}
-
 /// The folder of the embedded services below a work folder.
 #[must_use]
 pub fn folder(work_dir: &Path) -> PathBuf {
