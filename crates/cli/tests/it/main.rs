@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod against;
+mod assume;
 mod benches;
 mod contract;
 mod convert_refusals;
