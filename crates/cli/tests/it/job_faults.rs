@@ -55,7 +55,9 @@ impl Calm {
                     assert!(told.contains(word), "{name}: {word:?} is not in {told:?}");
                 }
                 let there = lab.keys("scores").into_iter();
-                let there: Vec<String> = there.filter(|k| k.starts_with(&format!("{name}/"))).collect();
+                let there: Vec<String> = there
+                    .filter(|k| k.starts_with(&format!("{name}/")))
+                    .collect();
                 assert_eq!(there, Vec::<String>::new(), "{name}");
                 // Mended, it is gone on with, and nothing that was refused is taken.
                 let late = matches!(end, End::RefusedLate(..));
@@ -121,11 +123,20 @@ fn newlines_that_are_lost_or_doubled() {
             End::Refused(69, &["-00001.csv", "may be cut off"]),
         ),
     ]);
-    let single = [("multi_record", "single_record"), ("max_rows: 100", "max_rows: 125")];
+    let single = [
+        ("multi_record", "single_record"),
+        ("max_rows: 100", "max_rows: 125"),
+    ];
     Calm::new(&single).under_all(&[(
         "glued",
         json!([{ "fault": "glue", "object": SECOND, "batch": 3, "jobs": 1 }]),
-        End::Refused(69, &["-00001.csv, rows 126 to 250", "125 rows were sent and 124 came back"]),
+        End::Refused(
+            69,
+            &[
+                "-00001.csv, rows 126 to 250",
+                "125 rows were sent and 124 came back",
+            ],
+        ),
     )]);
 }
 
@@ -182,9 +193,19 @@ fn requests_that_fail() {
         (
             "every-job",
             json!([{ "fault": "status", "object": SECOND, "status": 413, "jobs": 2 }]),
-            End::Refused(69, &["1 of 3 shards", "-00001.csv, rows 101 to 200: no output, ClientError: 413"]),
+            End::Refused(
+                69,
+                &[
+                    "1 of 3 shards",
+                    "-00001.csv, rows 101 to 200: no output, ClientError: 413",
+                ],
+            ),
         ),
-        ("slow", json!([{ "fault": "slow", "ms": 200 }]), End::Same(1)),
+        (
+            "slow",
+            json!([{ "fault": "slow", "ms": 200 }]),
+            End::Same(1),
+        ),
     ]);
 }
 

@@ -16,10 +16,7 @@ const TESTS: usize = 5;
 /// Kinds of jobs, each by its edits of the lab's pipeline: one more factor of the array.
 const JOBS: [(&str, &[(&str, &str)]); 6] = [
     ("plain", &[]),
-    (
-        "one record a request",
-        &[("multi_record", "single_record")],
-    ),
+    ("one record a request", &[("multi_record", "single_record")]),
     (
         "compressed",
         &[("format: csv, max_rows", "format: csv.gz, max_rows")],
@@ -37,12 +34,10 @@ const JOBS: [(&str, &[(&str, &str)]); 6] = [
     ),
     (
         "filtered and joined",
-        &[
-            (
-                "job_timeout: 1h",
-                "job_timeout: 1h\n  data_processing: { input_filter: \"$[0,1]\", output_filter: \"$[-1]\", join_source: input }",
-            ),
-        ],
+        &[(
+            "job_timeout: 1h",
+            "job_timeout: 1h\n  data_processing: { input_filter: \"$[0,1]\", output_filter: \"$[-1]\", join_source: input }",
+        )],
     ),
 ];
 
@@ -61,9 +56,19 @@ fn factors() -> Vec<Factor> {
     let text = |v: &Value| v.as_str().unwrap().to_owned();
     let switch = |s: &Value| Factor {
         name: text(&s["name"]),
-        values: s["values"].as_array().unwrap().iter().map(|v| text(&v["value"])).collect(),
+        values: s["values"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| text(&v["value"]))
+            .collect(),
     };
-    let mut factors: Vec<Factor> = listed["switches"].as_array().unwrap().iter().map(switch).collect();
+    let mut factors: Vec<Factor> = listed["switches"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(switch)
+        .collect();
     assert!(factors.len() > 8, "{listed}");
     factors.push(Factor {
         name: "job".to_owned(),
@@ -93,7 +98,10 @@ fn pairs_of(row: &[Option<usize>]) -> BTreeSet<Pair> {
         .filter_map(|(factor, value)| Some((factor, (*value)?)))
         .collect();
     let with_later = |(at, one): (usize, &(usize, usize))| {
-        set[at + 1..].iter().map(|other| (*one, *other)).collect::<Vec<_>>()
+        set[at + 1..]
+            .iter()
+            .map(|other| (*one, *other))
+            .collect::<Vec<_>>()
     };
     set.iter().enumerate().flat_map(with_later).collect()
 }
@@ -127,7 +135,11 @@ fn covering(counts: &[usize]) -> Vec<Vec<usize>> {
 
 #[test]
 fn any_two_values_meet_in_the_array() {
-    for counts in [vec![2, 2], vec![3, 1, 4], factors().iter().map(|f| f.values.len()).collect()] {
+    for counts in [
+        vec![2, 2],
+        vec![3, 1, 4],
+        factors().iter().map(|f| f.values.len()).collect(),
+    ] {
         let rows = covering(&counts);
         let mut met: Vec<Pair> = Vec::new();
         for a in 0..counts.len() {
