@@ -11,6 +11,7 @@ use gristmill_plan::Spec;
 use gristmill_tabular::Progress;
 
 use crate::cancel::Cancel;
+use crate::container_log::ContainerLogs;
 use crate::entry::Entry;
 use crate::error::RunError;
 use crate::event::{Event, EventSink, Level, Stage};
@@ -48,6 +49,8 @@ pub struct Session {
     pub remote: Option<RunStore>,
     /// Being told to stop.
     pub cancel: Cancel,
+    /// What jobs that went wrong have logged.
+    pub(crate) logs: ContainerLogs,
     sink: Arc<dyn EventSink>,
     events: Mutex<Option<File>>,
     book: Mutex<Book>,
@@ -109,6 +112,7 @@ impl Session {
             cloud: parts.cloud,
             work_store: parts.work_store,
             cancel: parts.cancel,
+            logs: ContainerLogs::default(),
             sink: parts.sink,
             events: Mutex::new(events),
             book: Mutex::new(Book {

@@ -44,6 +44,10 @@ pub mod split;
 #[doc(hidden)]
 pub mod steps;
 
+mod answer_bytes;
+mod answer_cells;
+mod answer_json;
+mod answer_layout;
 mod arrangement;
 mod arrow_columns;
 mod assembly;
@@ -69,6 +73,7 @@ mod dictionary_policy;
 mod fixed_chunk;
 mod header;
 mod infer;
+mod inference_ids;
 mod instants;
 mod json_columns;
 mod json_rows;

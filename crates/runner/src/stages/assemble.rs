@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use gristmill_cloud::{Expected, S3Uri};
 use gristmill_plan::Assemble;
-use gristmill_plan::spec::{AssembleColumn, ColumnFrom, OutputFormat as PlanFormat};
+use gristmill_plan::spec::{AssembleColumn, ColumnFrom, OutputFormat as PlanFormat, PathStep};
+use gristmill_tabular::predictions::Step;
 use gristmill_tabular::{
     AssembleJob, Compression, OutputColumn, OutputFormat, ParquetCompression, Part, SealedShard,
     ShardOutput, assemble,
@@ -21,7 +22,7 @@ use crate::remote::short;
 use crate::session::Session;
 use crate::stages::cut::interrupted_or;
 use crate::stages::fetch::fetch;
-use crate::stages::outputs::{Sent, local_output};
+use crate::stages::outputs::{Sent, answer_layout, local_output};
 use crate::stages::source::column_type;
 use crate::stages::upload::in_folder;
 use crate::state::RunState;
@@ -218,6 +219,7 @@ async fn join(
         let job = AssembleJob {
             shards: &outputs,
             columns: &columns,
+            answers: answer_layout(&inner.spec),
             format,
             folder: &folder,
             rows_per_part,
@@ -245,6 +247,14 @@ fn output_column(column: &AssembleColumn) -> OutputColumn {
             index: *index,
             column_type: column_type(*t),
         },
+        ColumnFrom::Field {
+            path,
+            column_type: t,
+        } => OutputColumn::Field {
+            name,
+            path: path.iter().map(step).collect(),
+            column_type: column_type(*t),
+        },
         ColumnFrom::Constant {
             value,
             column_type: t,
@@ -253,6 +263,13 @@ fn output_column(column: &AssembleColumn) -> OutputColumn {
             value: value.clone(),
             column_type: column_type(*t),
         },
+    }
+}
+
+fn step(step: &PathStep) -> Step {
+    match step {
+        PathStep::Name(name) => Step::Name(name.clone()),
+        PathStep::Index(index) => Step::Index(*index),
     }
 }
 

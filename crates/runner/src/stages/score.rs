@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gristmill_cloud::{CreateTransformJob, JobStatus, PutOptions};
+use gristmill_cloud::{CreateTransformJob, JobStatus, PutOptions, TRANSFORM_LOG_GROUP};
 use gristmill_plan::spec::OnRefusedRow;
 use gristmill_plan::{JobInput, Plan, RunFacts, launch};
 use gristmill_tabular::SealedShard;
@@ -21,7 +21,7 @@ use crate::exit_code::ExitCode;
 use crate::local_services;
 use crate::pieces::{self, MAX_PIECES, SERVICE_FAILURE};
 use crate::session::Session;
-use crate::stages::outputs::{Defect, Sent, What, collect};
+use crate::stages::outputs::{Defect, Sent, collect, note_what_is_there};
 use crate::stages::refused;
 use crate::stages::watch::{self, Ended};
 use crate::state::Launched;
@@ -204,7 +204,7 @@ fn goes_on(session: &Session, job: &ScoreJob, ended: &Ended, defects: &[Defect])
         .unwrap_or_default()
         .contains(NEVER_STARTED);
     let can_be_cut = quarantines(session) && whole && started;
-    let no_rows_lost = defects.iter().all(|d| d.what == What::Missing);
+    let no_rows_lost = defects.iter().all(|d| d.what.is_absent());
     ended.status == JobStatus::Failed && no_rows_lost && (answered || can_be_cut)
 }
 
@@ -269,6 +269,7 @@ async fn next_job(
     let request = request(session, plan, job, sent, attempt).await?;
     let shards: BTreeSet<u32> = sent.iter().map(|s| s.piece.shard).collect();
     let pieces = sent.iter().filter(|s| !s.whole).map(|s| s.piece);
+    note_what_is_there(session, &request.transform_output.s3_output_path).await?;
     session.record(&Entry::Launching {
         attempt,
         fingerprint: job.fingerprint.clone(),
@@ -360,7 +361,7 @@ fn failure(session: &Session, job: &ScoreJob, ended: &Ended, defects: &[Defect])
         .iter()
         .take(SHOWN)
         .map(|d| match said.get(&d.sent.name) {
-            Some(said) if d.what == What::Missing => format!("{d}, {}", printable(said)),
+            Some(said) if d.what.is_absent() => format!("{d}, {}", printable(said)),
             _ => d.to_string(),
         });
     let first: Vec<String> = each.collect();
@@ -382,23 +383,29 @@ fn failure(session: &Session, job: &ScoreJob, ended: &Ended, defects: &[Defect])
     RunError::new(exit, message).with_help(where_to_look(session, &ended.name))
 }
 
-/// Where the cause is to be found; on this machine, the cause itself.
+/// Where the cause is to be found, and what the containers said last.
 fn where_to_look(session: &Session, job: &str) -> String {
     let then = "once the cause is mended, the same command scores only the shards that are missing";
-    if !session.local {
-        return format!(
-            "the job's log (CloudWatch /aws/sagemaker/TransformJobs, streams that begin with the \
-             job's name) says what the container answered; {then}"
-        );
+    let place = if session.local {
+        let folder = local_services::folder(session.work.root());
+        folder
+            .join("sagemaker/logs")
+            .join(job)
+            .display()
+            .to_string()
+    } else {
+        format!("CloudWatch {TRANSFORM_LOG_GROUP}, streams {job}/…")
+    };
+    match container_log::last_lines(session, job) {
+        Ok(lines) => {
+            let said: String = lines.iter().map(|l| format!("\n    {l}")).collect();
+            format!("{then}. The job's log, in {place}:{said}")
+        }
+        Err(why) => format!(
+            "the job's log ({place}) says what the container answered, and could not be read: \
+             {why}; {then}"
+        ),
     }
-    let folder = local_services::folder(session.work.root());
-    let lines = local_services::job_log(&folder, job);
-    let said: String = lines
-        .iter()
-        .map(|l| format!("\n    {}", printable(l)))
-        .collect();
-    let place = folder.join("sagemaker/logs").join(job);
-    format!("{then}. The job's log, in {}:{said}", place.display())
 }
 
 /// The service's text on one line, without control characters.
