@@ -5,8 +5,8 @@
 
 The operator is told nothing but the environment: AWS_ENDPOINT_URL and the throwaway keys. It makes
 the model, starts the job, waits and returns both descriptions; a second task finds the names taken and
-takes others; a third, of a job that must fail, fails. Needs the packages of airflow.txt, which do not
-go together with those of the other judges. Exits 1 if one is wrong.
+takes others; a third, of a job that must fail, fails. Needs the packages of requirements-airflow.txt,
+which do not go together with those of the other judges. Exits 1 if one is wrong.
 """
 
 import os

@@ -15,7 +15,7 @@ fn the_list_names_every_switch_with_its_values_and_what_is_unknown() {
         .expect(0)
         .json();
     let switches = json["switches"].as_array().unwrap();
-    assert_eq!(switches.len(), 24);
+    assert_eq!(switches.len(), 25);
     for switch in switches {
         let name = switch["name"].as_str().unwrap();
         let line = format!("\n{name}: {}\n", switch["unknown"].as_str().unwrap());
@@ -59,12 +59,13 @@ fn what_there_is_not_is_a_usage_error_that_names_what_there_is() {
     ];
     let done = project.run(&[&["local"][..], &wrong].concat()).expect(2);
     insta::assert_snapshot!(done.stderr, @r#"
+    error: --assume: there is no switch "slice-ends"; did you mean slice-end?
+    blank-lines cannot be "skp": it is send or skip; did you mean skip?
     "#);
     let lab = Lab::new();
     let mut command = lab.project.command(&["run", "pipeline.yaml", "--local"]);
     let done = finish(command.env("GRISTMILL_ASSUME", "blank-lines")).expect(2);
-    insta::assert_snapshot!(done.stderr, @r#"
-    "#);
+    insta::assert_snapshot!(done.stderr, @r#"error: GRISTMILL_ASSUME: expected NAME=VALUE, found "blank-lines"; `gristmill local --assume list` shows what there is"#);
     assert!(lab.project.endpoint(".gristmill").is_none());
 }
 

@@ -11,8 +11,9 @@ pub use parse::AssumeError;
 pub use switches::{
     AssembleLine, Assumptions, BlankLines, ByteOrderMark, CarriageReturn, CrLf, Distribution,
     EmptyObjects, FinalNewline, FolderMarkers, GzipOutputName, GzipPayload, InferenceIdSpace,
-    InvocationDefaults, ManifestMissing, MissingJob, NotUtf8, OutputLayout, PayloadNewline,
-    PayloadUnit, SingleRecordNewline, SliceEnd, SliceOverrun, StoppedOutputs, StrategyWithoutSplit,
+    InvocationDefaults, ManifestMissing, MissingJob, NextObject, NotUtf8, OutputLayout,
+    PayloadNewline, PayloadUnit, SingleRecordNewline, SliceEnd, SliceOverrun, StoppedOutputs,
+    StrategyWithoutSplit,
 };
 
 /// What one switch is, for those who print it.

@@ -253,6 +253,14 @@ switches! {
         "one" One,
     }
 
+    /// When does an instance begin its next object?
+    "next-object" next_object: NextObject {
+        /// when all requests of one are sent and there is room for another
+        "all-sent" AllSent,
+        /// when all requests of one are answered
+        "all-answered" AllAnswered,
+    }
+
     /// What becomes of the outputs that were finished when a job is stopped?
     "stopped-outputs" stopped_outputs: StoppedOutputs {
         /// none is stored

@@ -146,8 +146,8 @@ pub(super) const KINDS: &[Kind] = &[
     kind(
         "slow",
         Group::Request,
-        &["batch", "ms", "ms_per_row"],
-        "is answered so much later; it counts to the \
+        &["batch", "ms", "ms_per_row", "workers"],
+        "is answered so much later, for its rows then by so many workers (all at once); it counts to the \
         invocation's timeout",
     ),
     kind("drop_row", Group::Output, &["row"], "lacks that row (1)"),

@@ -154,6 +154,17 @@ impl Faults {
         self.each(spot, pick, false)
     }
 
+    /// Is there a rule for such a fault at all? Counts nothing.
+    pub(crate) fn any(&self, wanted: impl Fn(&JobFault) -> bool) -> bool {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = loaded.refresh(&self.path).is_ok();
+        known
+            && loaded.rules.iter().any(|counted| match &counted.rule.what {
+                What::Job(fault) => wanted(fault),
+                What::Call(_) => false,
+            })
+    }
+
     /// Is there such a fault at this spot?
     pub(crate) fn hits(&self, spot: Spot<'_>, fault: &JobFault) -> bool {
         self.first(spot, |f| (f == fault).then_some(())).is_some()

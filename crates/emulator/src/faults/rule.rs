@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 
 use super::kinds::{CALL, Group, KINDS, Kind};
 use super::pattern::Patterns;
@@ -110,8 +111,10 @@ pub(crate) enum JobFault {
     Slow {
         /// For a request.
         request: Duration,
-        /// For each of its rows.
+        /// Then for each of its rows.
         row: Duration,
+        /// Requests of which the rows are computed at once, at least 1.
+        workers: usize,
     },
     /// The output without this row, from 1.
     DropRow(u64),
@@ -165,7 +168,7 @@ impl Rule {
                 target: fields.text("target")?,
                 job: fields.texts("job")?.map(Patterns),
                 object: fields.texts("object")?.map(Patterns),
-                batch: fields.from_one("batch")?,
+                batch: fields.positive("batch")?,
                 skip_jobs: fields.count("skip_jobs")?.unwrap_or(0),
                 jobs: fields.count("jobs")?,
             },
@@ -217,7 +220,7 @@ fn check_names(fields: &Map<String, Value>, kind: Kind) -> Result<(), String> {
 fn call_fault(name: &str, fields: &Fields<'_>) -> Result<CallFault, String> {
     match name {
         "throttle" => Ok(CallFault::Throttle {
-            per_second: fields.from_one("per_second")?,
+            per_second: fields.positive("per_second")?,
         }),
         "limit" => Ok(CallFault::Limit {
             running: fields.count("running")?,
@@ -244,7 +247,7 @@ fn plain_call_fault(fields: &Fields<'_>) -> Result<CallFault, String> {
 }
 
 fn job_fault(name: &str, fields: &Fields<'_>) -> Result<JobFault, String> {
-    let row = || Ok::<_, String>(fields.from_one("row")?.unwrap_or(1));
+    let row = || Ok::<_, String>(fields.positive("row")?.unwrap_or(1));
     Ok(match name {
         "stuck" => JobFault::Stuck,
         "stopping" => JobFault::Stopping,
@@ -267,6 +270,7 @@ fn job_fault(name: &str, fields: &Fields<'_>) -> Result<JobFault, String> {
         "slow" => JobFault::Slow {
             request: Duration::from_millis(fields.count("ms")?.unwrap_or(0)),
             row: fields.millis("ms_per_row")?,
+            workers: workers(fields)?,
         },
         "drop_row" => JobFault::DropRow(row()?),
         "double_row" => JobFault::DoubleRow(row()?),
@@ -277,6 +281,13 @@ fn job_fault(name: &str, fields: &Fields<'_>) -> Result<JobFault, String> {
         "missing_output" => JobFault::MissingOutput,
         other => return Err(format!("{other} cannot be done")),
     })
+}
+
+/// As many as there may be, unless it is said.
+fn workers(fields: &Fields<'_>) -> Result<usize, String> {
+    let given = fields.positive("workers")?;
+    let workers = given.and_then(|n| usize::try_from(n).ok());
+    Ok(workers.unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS))
 }
 
 fn end(fields: &Fields<'_>) -> Result<JobFault, String> {
@@ -325,7 +336,7 @@ impl Fields<'_> {
         self.get(name, "a whole number", Value::as_u64)
     }
 
-    fn from_one(&self, name: &str) -> Result<Option<u64>, String> {
+    fn positive(&self, name: &str) -> Result<Option<u64>, String> {
         let expected = "a whole number from 1";
         self.get(name, expected, |v| v.as_u64().filter(|n| *n > 0))
     }

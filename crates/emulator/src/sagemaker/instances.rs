@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use futures_util::StreamExt as _;
-use futures_util::stream::{self, FuturesUnordered};
+use futures_util::future::OptionFuture;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
 
 use super::inference_ids::InferenceIds;
@@ -16,6 +17,7 @@ use super::jobs::JobRecord;
 use super::logs::LogStream;
 use super::processing::{FilterError, Processing, Records};
 use super::request::TransformJobRequest;
+use super::sending::Turn;
 use super::settings::{Settings, Split};
 use super::transform::{Fault, Transformed, Worker};
 use super::work::{InstanceMeter, Work};
@@ -166,6 +168,8 @@ impl Instance<'_> {
             objects: JobObjects::of(state),
             container,
             permits: Arc::new(Semaphore::new(settings.concurrency)),
+            turn: Arc::default(),
+            workers: OnceLock::new(),
             ids: ids(&self.noted(), &settings, state.config.assume),
             settings,
             processing,
@@ -179,22 +183,42 @@ impl Instance<'_> {
         noted.unwrap_or_else(|| self.record.clone())
     }
 
-    /// Several objects at once, as one object may be one request; requests are bounded by permits.
+    /// Objects in their order. Several are under way at once, as one object may be one request.
     async fn transform_queue(&self, worker: &Worker, queue: &Queue) -> Option<Fault> {
-        // Taken one by one, when there is room: another instance may take from the same queue.
-        let next = std::iter::from_fn(|| lock(queue).pop_front());
-        let objects = next.enumerate().map(|(index, input)| async move {
-            let path = self.folder.join("out").join(format!("{index}.out"));
-            match worker.transform(&input, &path).await {
-                Ok(Transformed::Written) => lock(self.finished).push((input, path)),
-                Ok(Transformed::Nothing) => {}
-                Err(fault) => return Some(fault),
+        let mut under_way = FuturesUnordered::new();
+        let (mut fault, mut more, mut index) = (None, true, 0);
+        loop {
+            let turn = OptionFuture::from(more.then(|| worker.next_turn()));
+            tokio::select! {
+                biased;
+                Some(ended) = under_way.next() => fault = fault.or(ended),
+                // Taken when there is room: another instance may take from the same queue.
+                Some(turn) = turn => match turn.zip(lock(queue).pop_front()) {
+                    Some((turn, input)) => {
+                        under_way.push(self.transform(worker, input, index, turn));
+                        index += 1;
+                    }
+                    None => more = false,
+                },
+                else => return fault,
             }
-            None
-        });
-        let ends = stream::iter(objects).buffer_unordered(worker.settings.concurrency);
-        ends.fold(None, async |first: Option<Fault>, fault| first.or(fault))
-            .await
+        }
+    }
+
+    async fn transform(
+        &self,
+        worker: &Worker,
+        input: InputObject,
+        index: usize,
+        mut turn: Turn,
+    ) -> Option<Fault> {
+        let path = self.folder.join("out").join(format!("{index}.out"));
+        match worker.transform(&input, &path, &mut turn).await {
+            Ok(Transformed::Written) => lock(self.finished).push((input, path)),
+            Ok(Transformed::Nothing) => {}
+            Err(fault) => return Some(fault),
+        }
+        None
     }
 
     async fn start(&self, log: LogStream) -> Result<Container, ContainerError> {

@@ -191,7 +191,12 @@ async fn store_foreign(state: &AppState, record: &JobRecord, scratch: &Path) -> 
         }
     };
     let mut objects = state.faults.all(spot(record.name()), foreign(false));
-    let inputs = instances::inputs(state, record).await.unwrap_or_default();
+    let by_input = |fault: &JobFault| matches!(fault, JobFault::Foreign { each: true, .. });
+    let inputs = if state.faults.any(by_input) {
+        instances::inputs(state, record).await.unwrap_or_default()
+    } else {
+        Vec::new()
+    };
     for input in &inputs {
         let spot = Spot {
             object: Some(&input.source.key),

@@ -20,6 +20,7 @@ mod output_edits;
 mod processing;
 mod records;
 mod request;
+mod sending;
 mod settings;
 mod split;
 mod tags;

@@ -1,22 +1,21 @@
 //! One object through one container: cut, sent, put together in order.
 //!
 //! A thread cuts; at most two bodies wait. Requests are sent while others are under way, each under
-//! a permit of the container's `MaxConcurrentTransforms`; replies are written in order, and at most
-//! twice as many as may be under way wait for one before them. So memory is bounded by payload and
+//! a permit of the container's `MaxConcurrentTransforms` (see `sending`); replies are written in order,
+//! and at most twice as many as may be under way wait for one before them. So memory is bounded by payload and
 //! concurrency, not by the object. An object that is one request is read from disk while it is sent.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use futures_util::StreamExt as _;
 use futures_util::future::OptionFuture;
 use futures_util::stream::FuturesOrdered;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Mutex, Semaphore};
 
 use super::assemble::{Edge, Output};
 use super::inference_ids::InferenceIds;
@@ -24,16 +23,14 @@ use super::inputs::InputObject;
 use super::logs::LogStream;
 use super::output_edits;
 use super::processing::{Processing, ProcessingError};
+use super::sending::{Batch, Turn};
 use super::settings::{Settings, Split};
-use super::split::{self, Cut, SplitError};
+use super::split::SplitError;
 use super::work::InstanceMeter;
 use crate::assume::{EmptyObjects, GzipPayload, ManifestMissing};
 use crate::containers::{Container, FileBody, InvokeError, Payload};
 use crate::faults::{Faults, JobFault, Spot};
 use crate::job_objects::{JobObjects, ObjectsError};
-
-/// Before the second try of an invocation; doubled for each further.
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// No object that is sent whole is unpacked to more than this, whatever bounds the payload.
 const MAX_UNPACKED: u64 = 64 << 30;
@@ -50,6 +47,10 @@ pub(crate) struct Worker {
     pub(crate) processing: Option<Processing>,
     pub(crate) ids: Option<InferenceIds>,
     pub(crate) permits: Arc<Semaphore>,
+    /// Held by the object whose requests are being sent.
+    pub(crate) turn: Arc<Mutex<()>>,
+    /// Those of a container that is slow on purpose.
+    pub(crate) workers: OnceLock<Semaphore>,
     pub(crate) data_log: LogStream,
 }
 
@@ -113,25 +114,16 @@ pub(crate) enum Transformed {
     Nothing,
 }
 
-/// A mini-batch on its way.
-#[derive(Clone, Copy)]
-struct Batch<'a> {
-    input: &'a InputObject,
-    /// Its number in its object, from 1.
-    number: u64,
-    /// The object's number for the meter.
-    object: usize,
-}
-
 impl Worker {
     /// Transforms `input` into the file `path`; a failure is in the data-log already.
     pub(crate) async fn transform(
         &self,
         input: &InputObject,
         path: &Path,
+        turn: &mut Turn,
     ) -> Result<Transformed, Fault> {
         let object = self.meter.object(&input.source.key);
-        let end = self.try_transform(input, object, path).await;
+        let end = self.try_transform(input, object, path, turn).await;
         let outcome = match &end {
             Ok(Transformed::Written) => "written",
             Ok(Transformed::Nothing) => "nothing",
@@ -146,7 +138,7 @@ impl Worker {
         })
     }
 
-    fn spot<'a>(&'a self, input: &'a InputObject, batch: Option<u64>) -> Spot<'a> {
+    pub(super) fn spot<'a>(&'a self, input: &'a InputObject, batch: Option<u64>) -> Spot<'a> {
         Spot {
             job: &self.job,
             object: Some(&input.source.key),
@@ -159,6 +151,7 @@ impl Worker {
         input: &InputObject,
         object: usize,
         path: &Path,
+        turn: &mut Turn,
     ) -> Result<Transformed, FileFailure> {
         let source = &input.source;
         let (size, file) = match self.objects.open(&source.bucket, &source.key).await {
@@ -180,17 +173,18 @@ impl Worker {
             match self.settings.assume.empty_objects {
                 EmptyObjects::Skip => return Ok(Transformed::Nothing),
                 EmptyObjects::EmptyOutput => {}
-                EmptyObjects::Send => self.send_empty(batch, &mut output).await?,
+                EmptyObjects::Send => self.send_empty(batch, &mut output, turn).await?,
                 EmptyObjects::Fail => {
                     return Err(FileFailure::client("ClientError: the object is empty"));
                 }
             }
         } else if self.is_one_request() {
             let file = file.into_std().await;
-            self.send_whole(file, path, batch, &mut output).await?;
+            self.send_whole(file, path, batch, &mut output, turn)
+                .await?;
         } else {
             let reader = self.reader(file.into_std().await);
-            self.send_bodies(reader, batch, &mut output).await?;
+            self.send_bodies(reader, batch, &mut output, turn).await?;
         }
         output.finish().await.map_err(disk)?;
         self.spoil(input, path).await
@@ -223,10 +217,16 @@ impl Worker {
         }
     }
 
-    async fn send_empty(&self, batch: Batch<'_>, output: &mut Output) -> Result<(), FileFailure> {
-        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
+    async fn send_empty(
+        &self,
+        batch: Batch<'_>,
+        output: &mut Output,
+        turn: &mut Turn,
+    ) -> Result<(), FileFailure> {
+        let Some(permit) = self.permit(turn).await else {
             return Ok(());
         };
+        turn.all_sent();
         let payload = Payload::Bytes(Bytes::new());
         let reply = self.invoke(batch, payload, permit).await?;
         output.push(&reply, self.edge(batch)).await.map_err(disk)
@@ -245,13 +245,14 @@ impl Worker {
         reader: Box<dyn Read + Send>,
         first: Batch<'_>,
         output: &mut Output,
+        turn: &mut Turn,
     ) -> Result<(), FileFailure> {
         let mut bodies = self.cut(reader);
         let mut replies = FuturesOrdered::new();
         let (mut more, mut sent, mut written) = (true, first, first);
         loop {
             let room = more && replies.len() < 2 * self.settings.concurrency;
-            let next_body = OptionFuture::from(room.then(|| self.next_body(&mut bodies)));
+            let next_body = OptionFuture::from(room.then(|| self.next_body(&mut bodies, turn)));
             tokio::select! {
                 biased;
                 Some(reply) = replies.next() => {
@@ -264,74 +265,13 @@ impl Worker {
                         replies.push_back(self.exchange(sent, body, permit));
                         sent.number += 1;
                     }
-                    None => more = false,
+                    None => {
+                        more = false;
+                        turn.all_sent();
+                    }
                 },
                 else => return Ok(()),
             }
-        }
-    }
-
-    /// A thread that cuts ahead. It ends when the receiver is dropped.
-    fn cut(&self, reader: Box<dyn Read + Send>) -> mpsc::Receiver<Result<Bytes, SplitError>> {
-        let cut = Cut {
-            split: self.settings.split,
-            limit: self.settings.max_payload,
-            assume: self.settings.assume,
-        };
-        let (sender, receiver) = mpsc::channel(1);
-        tokio::task::spawn_blocking(move || {
-            let mut emit = |body: Vec<u8>| sender.blocking_send(Ok(body.into())).is_ok();
-            if let Err(error) = split::split(reader, cut, &mut emit) {
-                let _ = sender.blocking_send(Err(error));
-            }
-        });
-        receiver
-    }
-
-    /// The permit comes first: dropped in between, this loses no body.
-    async fn next_body(
-        &self,
-        bodies: &mut mpsc::Receiver<Result<Bytes, SplitError>>,
-    ) -> Result<Option<(Bytes, OwnedSemaphorePermit)>, FileFailure> {
-        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
-            return Ok(None);
-        };
-        match bodies.recv().await {
-            Some(body) => Ok(Some((body?, permit))),
-            None => Ok(None),
-        }
-    }
-
-    /// One body: filtered, sent, joined. The limit of the payload holds for the records before the
-    /// filter.
-    async fn exchange(
-        &self,
-        batch: Batch<'_>,
-        body: Bytes,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Bytes, FileFailure> {
-        let Some(processing) = &self.processing else {
-            let reply = self.invoke(batch, self.payload(body), permit).await?;
-            return Ok(self.with_ids(reply));
-        };
-        let request = processing.request(&body)?;
-        let payload = self.payload(request.into());
-        let reply = self.invoke(batch, payload, permit).await?;
-        Ok(self.with_ids(processing.reply(&body, &reply)?.into()))
-    }
-
-    fn with_ids(&self, reply: Bytes) -> Bytes {
-        match &self.ids {
-            Some(ids) => ids.add(&reply).into(),
-            None => reply,
-        }
-    }
-
-    /// Without a limit a body is sent in chunks.
-    fn payload(&self, body: Bytes) -> Payload {
-        match self.settings.max_payload {
-            Some(_) => Payload::Bytes(body),
-            None => Payload::Chunked(body),
         }
     }
 
@@ -352,6 +292,7 @@ impl Worker {
         path: &Path,
         batch: Batch<'_>,
         output: &mut Output,
+        turn: &mut Turn,
     ) -> Result<(), FileFailure> {
         let limit = self.settings.max_payload.unwrap_or(MAX_UNPACKED);
         let (gzip, scratch) = (self.settings.gzip, path.with_extension("body"));
@@ -375,65 +316,14 @@ impl Worker {
         if bytes == 0 {
             return Ok(());
         }
-        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
+        let Some(permit) = self.permit(turn).await else {
             return Ok(());
         };
+        turn.all_sent();
         let chunked = self.settings.max_payload.is_none();
         let payload = Payload::File(FileBody::new(file, bytes, chunked));
         let reply = self.with_ids(self.invoke(batch, payload, permit).await?);
         output.push(&reply, self.edge(batch)).await.map_err(disk)
-    }
-
-    /// One request with its retries. The permit is held until it is answered.
-    async fn invoke(
-        &self,
-        batch: Batch<'_>,
-        payload: Payload,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Bytes, FileFailure> {
-        let mut tries = 0;
-        let answer = loop {
-            match self.try_invoke(batch, &payload).await {
-                Ok(reply) => break Ok(reply),
-                Err(error) if tries >= self.settings.retries => break Err(error.into()),
-                Err(_) => tokio::time::sleep(RETRY_PAUSE * 2u32.pow(tries)).await,
-            }
-            tries += 1;
-        };
-        drop(permit);
-        answer
-    }
-
-    /// One try, or the fault that there is instead of it.
-    async fn try_invoke(&self, batch: Batch<'_>, payload: &Payload) -> Result<Bytes, InvokeError> {
-        let _under_way = self.meter.request(batch.object);
-        let spot = self.spot(batch.input, Some(batch.number));
-        let timeout = self.settings.invocation.timeout;
-        let slow = self.faults.first(spot, |fault| match fault {
-            JobFault::Slow { request, row } => Some(*request + *row * payload.rows()),
-            _ => None,
-        });
-        let slow = slow.unwrap_or_default();
-        tokio::time::sleep(slow.min(timeout)).await;
-        if slow >= timeout {
-            return Err(InvokeError::late(timeout));
-        }
-        let fault = self.faults.first(spot, |fault| match fault {
-            JobFault::Status { status, message } => Some(InvokeError::Status {
-                status: *status,
-                message: message.clone(),
-            }),
-            JobFault::NoResponse => Some(InvokeError::NoResponse("a fault on purpose".to_owned())),
-            _ => None,
-        });
-        match fault {
-            Some(error) => Err(error),
-            None => {
-                self.container
-                    .invoke(&self.settings.invocation, payload)
-                    .await
-            }
-        }
     }
 }
 

@@ -173,18 +173,23 @@ async fn no_response_and_an_answer_that_comes_too_late() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_model_is_slow_by_request_and_by_row() {
-    let (emulator, _fake) = bench(json!([{ "fault": "slow", "ms": 30, "ms_per_row": 10 }])).await;
-    assert_eq!(
-        status(&emulator.run(job("j", json!({}))).await),
-        "Completed"
-    );
-    let work = emulator.work("j");
-    // Three requests of three rows, one after the other.
-    assert_eq!(work["instances"][0]["requests"], 3);
-    assert!(
-        work["instances"][0]["busy_seconds"].as_f64().unwrap() >= 0.18,
-        "{work}"
-    );
+    // Three requests of three rows: one after the other, then with the rows alone in turn.
+    for (at_once, slow, least) in [
+        (1, json!({ "ms": 30, "ms_per_row": 10 }), 0.18),
+        (3, json!({ "ms_per_row": 20, "workers": 1 }), 0.18),
+    ] {
+        let mut rule = slow.clone();
+        rule["fault"] = "slow".into();
+        let (emulator, _fake) = bench(json!([rule])).await;
+        let end = emulator
+            .run(job("j", json!({ "MaxConcurrentTransforms": at_once })))
+            .await;
+        assert_eq!(status(&end), "Completed");
+        let work = emulator.work("j");
+        assert_eq!(work["instances"][0]["requests"], 3);
+        let busy = work["instances"][0]["busy_seconds"].as_f64().unwrap();
+        assert!(busy >= least, "{slow}: {work}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -498,6 +498,41 @@ async fn from_a_queue_an_instance_takes_the_next_when_it_has_room() {
     }
 }
 
+/// The last request of the first object is answered after the first of the second, or never is.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_object_begins_before_or_after_the_answers_of_one() {
+    for (pairs, both) in [
+        ("next-object=all-sent", true),
+        ("next-object=all-answered", false),
+    ] {
+        let emulator = Emulator::with(assume(pairs)).await;
+        let (sender, receiver) = tokio::sync::watch::channel(false);
+        let fake = fake::start_async(move |body| {
+            let (sender, mut receiver) = (sender.clone(), receiver.clone());
+            async move {
+                sender.send_modify(|seen| *seen |= body.starts_with('b'));
+                let patience = std::time::Duration::from_millis(if both { 60_000 } else { 50 });
+                let second = receiver.wait_for(|seen| *seen);
+                let seen = tokio::time::timeout(patience, second).await.is_ok();
+                Reply::ok(format!("{seen}\n"))
+            }
+        })
+        .await;
+        emulator.url_model(&fake.url).await;
+        emulator.put("in/a.csv", "a\n").await;
+        emulator.put("in/b.csv", "b\n").await;
+        emulator
+            .run(job("j", json!({ "MaxConcurrentTransforms": 4 })))
+            .await;
+        assert_eq!(
+            emulator.get("out/a.csv.out").await.unwrap(),
+            format!("{both}\n"),
+            "{pairs}"
+        );
+        assert_eq!(emulator.get("out/b.csv.out").await.unwrap(), "true\n");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_job_keeps_nothing_or_what_was_finished() {
     for (pairs, names) in [
