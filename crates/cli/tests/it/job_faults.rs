@@ -197,7 +197,7 @@ fn requests_that_fail() {
                 69,
                 &[
                     "1 of 3 shards",
-                    "-00001.csv, rows 101 to 200: no output, ClientError: 413",
+                    "-00001.csv, rows 101 to 200: no output, Bad HTTP status received from algorithm: 413",
                 ],
             ),
         ),

@@ -185,6 +185,10 @@ fn published(edits: &[(&str, &str)], assume: &str) -> Vec<(String, Vec<u8>)> {
     let done = finish(run.env("GRISTMILL_ASSUME", assume));
     assert_eq!(done.code, 0, "{edits:?} under {assume}\n{}", done.stderr);
     let done = done.json();
+    let assumed = lab.project.endpoint(".gristmill").unwrap()["assume"].clone();
+    for (name, value) in assume.split(',').map(|pair| pair.split_once('=').unwrap()) {
+        assert_eq!(assumed[name], value, "{name}");
+    }
     assert_eq!(lab.scores(&done), sums(0..ROWS), "{edits:?} under {assume}");
     lab.published(&done)
 }
