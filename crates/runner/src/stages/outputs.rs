@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use gristmill_cloud::{Expected, ObjectMeta, S3Uri};
-use gristmill_tabular::SealedShard;
 use gristmill_tabular::predictions::Predictions;
+use gristmill_tabular::{OtherIds, SealedShard};
 use tokio::task::JoinSet;
 
 use crate::entry::{AnsweredPiece, Entry, Piece};
@@ -19,6 +19,7 @@ use crate::inventory::blocking;
 use crate::remote::short;
 use crate::session::Session;
 use crate::stages::fetch::fetch;
+use crate::stages::joined_ids;
 use crate::state::Launched;
 
 /// Outputs that are fetched at the same time.
@@ -95,12 +96,14 @@ pub(crate) enum What {
     Several(usize),
     /// So many rows came back.
     Rows(u64),
+    /// The ids of a row, joined by the service, are not those that were sent.
+    Ids(OtherIds),
 }
 
 impl fmt::Display for Defect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.sent)?;
-        match self.what {
+        match &self.what {
             What::Missing => f.write_str("no output"),
             What::Several(n) => write!(f, "{n} objects claim to be its output"),
             What::Rows(back) => write!(
@@ -108,6 +111,7 @@ impl fmt::Display for Defect {
                 "{} rows were sent and {back} came back",
                 self.sent.piece.rows
             ),
+            What::Ids(other) => joined_ids::describe(f, self.sent.ordinal, other),
         }
     }
 }
@@ -178,7 +182,8 @@ pub(crate) async fn collect(
     Ok(defects)
 }
 
-fn is_known(session: &Session, fingerprint: &str, sent: &Sent) -> bool {
+/// Whether the answer to something is recorded.
+pub(crate) fn is_known(session: &Session, fingerprint: &str, sent: &Sent) -> bool {
     session.state(|s| {
         if sent.whole {
             // One that lacks refused rows is asked for again.
@@ -293,6 +298,13 @@ async fn verify(
         // Nothing may take it for the answer later.
         std::fs::remove_file(&path).map_err(|e| RunError::io("remove", &path, e))?;
         let what = What::Rows(rows);
+        return Ok(Err(Defect { sent, what }));
+    }
+    if sent.whole
+        && let Some(other) = joined_ids::of_output(&session, &sent, &path).await?
+    {
+        std::fs::remove_file(&path).map_err(|e| RunError::io("remove", &path, e))?;
+        let what = What::Ids(other);
         return Ok(Err(Defect { sent, what }));
     }
     session.progress(Stage::Transform).add(rows, object.size);
