@@ -13,7 +13,7 @@ mod stages;
 mod training;
 mod warnings;
 
-pub(crate) use columns::{constant_type, prediction_index};
+pub(crate) use columns::{PredictionAt, constant_type, prediction_at};
 pub(crate) use processing::fits_columns;
 
 use serde_json::{Map, Value};

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::checks::{constant_type, prediction_index};
+use crate::checks::{PredictionAt, constant_type, prediction_at};
 use crate::encodings::parse_encoding;
 use crate::limits::{
     DEFAULT_PARQUET_PAYLOAD_IN_MB, DEFAULT_PAYLOAD_IN_MB, DEFAULT_ROW_GROUP_ROWS,
@@ -298,10 +298,13 @@ fn normal_column(column: &Value) -> Value {
     let name = &column["name"];
     let kind = column.get("type");
     if let Some(from) = column["from"].as_str() {
-        return match prediction_index(from) {
-            Some(Ok(index)) => {
-                let kind = kind.cloned().unwrap_or_else(|| Value::from("float64"));
+        let kind = kind.cloned().unwrap_or_else(|| Value::from("float64"));
+        return match prediction_at(from) {
+            Some(Ok(PredictionAt::Cell(index))) => {
                 json!({ "name": name, "from": "prediction", "index": index, "type": kind })
+            }
+            Some(Ok(PredictionAt::Path(path))) => {
+                json!({ "name": name, "from": "field", "path": path, "type": kind })
             }
             _ => json!({ "name": name, "from": "source", "column": from }),
         };

@@ -670,6 +670,9 @@ pub struct Assemble {
     pub mode: PublishMode,
     /// What is written.
     pub format: OutputFormat,
+    /// What a document of JSON answers.
+    #[serde(default)]
+    pub answers: Answers,
     /// In the order of the output. Never empty; names are unique.
     pub columns: Vec<AssembleColumn>,
     /// Rows in one part.
@@ -696,6 +699,19 @@ pub enum OutputFormat {
     Parquet,
     /// CSV with a header.
     Csv,
+}
+
+/// `assemble.answers`: what one document of JSON is the answer to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answers {
+    /// An object with a list `predictions`: a request, an item a row. Any other: a row.
+    #[default]
+    Auto,
+    /// A row.
+    Rows,
+    /// A request: a list, or an object with a list `predictions`, of an item a row.
+    Batches,
 }
 
 /// One column of the output.
@@ -725,6 +741,14 @@ pub enum ColumnFrom {
         #[serde(rename = "type")]
         column_type: ColumnType,
     },
+    /// A value within an answer in JSON.
+    Field {
+        /// The steps down to it.
+        path: Vec<PathStep>,
+        /// What its text must parse as; by default float64.
+        #[serde(rename = "type")]
+        column_type: ColumnType,
+    },
     /// The same in every row.
     Constant {
         /// As text.
@@ -733,6 +757,16 @@ pub enum ColumnFrom {
         #[serde(rename = "type")]
         column_type: ColumnType,
     },
+}
+
+/// A step into a JSON value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PathStep {
+    /// An item of a list, from 0.
+    Index(usize),
+    /// A member of an object.
+    Name(String),
 }
 
 /// `local`: read under `--local` only.

@@ -749,7 +749,8 @@ static TRANSFORM: Kind = Kind::Map(&Map {
             "accept",
             &MEDIA_TYPE,
             "\"text/csv\"",
-            "What the model is asked to answer in: `text/csv` or `application/jsonlines`.",
+            "What the model is asked to answer in: `text/csv`, `application/jsonlines` or \
+             `application/json`. Answers are read as that.",
         ),
         key(
             "compression_type",
@@ -899,6 +900,7 @@ static TRANSFORM: Kind = Kind::Map(&Map {
 });
 
 static MODE: Kind = Kind::Enum(&[word("error"), word("overwrite")]);
+static ANSWERS: Kind = Kind::Enum(&[word("auto"), word("rows"), word("batches")]);
 static OUTPUT_FORMAT: Kind = Kind::Enum(&[word("parquet"), word("csv")]);
 static OUTPUT_COLUMN: Kind = Kind::Map(&Map {
     keys: &[
@@ -906,7 +908,8 @@ static OUTPUT_COLUMN: Kind = Kind::Map(&Map {
         key(
             "from",
             &COLUMN,
-            "A source column, or `prediction[0]` for a field of the answer.",
+            "A source column, or `prediction[0]` for a field of the answer; in JSON also by names, \
+             as in `prediction.score` or `prediction.classes[0]`.",
         ),
         key(
             "value",
@@ -941,6 +944,14 @@ static ASSEMBLE: Kind = Kind::Map(&Map {
             &OUTPUT_FORMAT,
             "\"parquet\"",
             "What the result is written as.",
+        ),
+        or(
+            "answers",
+            &ANSWERS,
+            "\"auto\"",
+            "What a document of JSON answers: a row (`rows`), or a request (`batches`: a list, or an \
+             object with a list `predictions`, of an item a row). By `auto` an object with a list \
+             `predictions` answers a request, and any other document a row.",
         ),
         key(
             "columns",

@@ -95,6 +95,13 @@ pub enum Entry {
         #[serde(default)]
         unlabelled: u64,
     },
+    /// These objects lie where a job will write that is not announced yet: none is its output.
+    OutputsThere {
+        /// The folder that the job writes to, with a final slash.
+        output: String,
+        /// All of them.
+        objects: Vec<OutputThere>,
+    },
     /// A transform job is about to be created with this request.
     Launching {
         /// The job attempt, from 1.
@@ -239,6 +246,17 @@ impl Piece {
             && self.first <= other.first
             && other.first + other.rows <= self.first + self.rows
     }
+}
+
+/// An object under a job's output folder, and which version of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OutputThere {
+    /// Its whole key.
+    pub key: String,
+    /// Its ETag.
+    pub etag: String,
+    /// Seconds since 1970 UTC.
+    pub last_modified: i64,
 }
 
 /// The predictions of a piece.

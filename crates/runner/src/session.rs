@@ -12,6 +12,7 @@ use gristmill_plan::Spec;
 use gristmill_tabular::Progress;
 
 use crate::cancel::Cancel;
+use crate::container_log::ContainerLogs;
 use crate::entry::Entry;
 use crate::error::RunError;
 use crate::event::{Event, EventSink, Level, Stage};
@@ -53,6 +54,8 @@ pub struct Session {
     pub(crate) shards_moved: tokio::sync::Notify,
     /// The cutter is to stop, though nobody asked for an end: the stage that it works for has failed.
     cutting_abandoned: AtomicBool,
+    /// What jobs that went wrong have logged.
+    pub(crate) logs: ContainerLogs,
     sink: Arc<dyn EventSink>,
     events: Mutex<Option<File>>,
     book: Mutex<Book>,
@@ -116,6 +119,7 @@ impl Session {
             cancel: parts.cancel,
             shards_moved: tokio::sync::Notify::new(),
             cutting_abandoned: AtomicBool::new(false),
+            logs: ContainerLogs::default(),
             sink: parts.sink,
             events: Mutex::new(events),
             book: Mutex::new(Book {

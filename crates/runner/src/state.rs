@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_tabular::{Schema, SealedShard};
 
-use crate::entry::{AnsweredPiece, Entry, PartRecord, Piece, PipelineText, RefusedRow, Wave};
+use crate::entry::{
+    AnsweredPiece, Entry, OutputThere, PartRecord, Piece, PipelineText, RefusedRow, Wave,
+};
 use crate::error::JobSeen;
 use crate::exit_code::ExitCode;
 use crate::inventory::InputFile;
@@ -31,6 +33,8 @@ pub struct RunState {
     pub sealed: Option<Sealed>,
     /// Jobs in the order of their launches.
     pub launches: Vec<Launched>,
+    /// What lay under the output folders of jobs before they were announced.
+    pub outputs_there: BTreeMap<String, Vec<OutputThere>>,
     /// How many of them were announced since an attempt last said how it ended: killed attempts and
     /// those that only look (`--no-wait`) share one limit. First jobs that divide the shards among
     /// them count as one.
@@ -304,6 +308,7 @@ impl RunState {
                 opened: self.opened.take(),
                 attempt: self.attempt,
                 launches: std::mem::take(&mut self.launches),
+                outputs_there: std::mem::take(&mut self.outputs_there),
                 ..Self::default()
             };
         }
@@ -372,6 +377,11 @@ impl RunState {
 
     fn apply_answers(&mut self, entry: &Entry) {
         match entry {
+            Entry::OutputsThere { output, objects } => {
+                // The first look counts: later ones may see the job's own.
+                let there = self.outputs_there.entry(output.clone());
+                there.or_insert_with(|| objects.clone());
+            }
             Entry::Launching { .. } => self.announce(entry),
             Entry::JobCreated { name, arn, .. } => {
                 if let Some(job) = self.job(name) {
@@ -493,6 +503,12 @@ impl RunState {
     #[must_use]
     pub fn is_scored(&self, fingerprint: &str, index: u32) -> bool {
         self.outputs.contains_key(&(fingerprint.to_owned(), index))
+    }
+
+    /// What lay under a job's output folder before it was announced.
+    #[must_use]
+    pub fn outputs_there(&self, output: &str) -> &[OutputThere] {
+        self.outputs_there.get(output).map_or(&[], Vec::as_slice)
     }
 
     /// The last job that was announced under these settings.

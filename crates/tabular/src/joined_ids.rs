@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use crate::error::TabularError;
-use crate::predictions::Predictions;
+use crate::predictions::{AnswerLayout, Predictions};
 use crate::refused_rows::TextShard;
 
 /// Characters of an id that a message shows.
@@ -60,7 +60,7 @@ impl TextShard {
         answers: &Path,
         name: &str,
     ) -> Result<Option<OtherIds>, TabularError> {
-        let mut answers = Predictions::open(answers, name)?;
+        let mut answers = Predictions::open(answers, name, AnswerLayout::csv())?;
         let mut left_out = left_out.iter().peekable();
         let mut found = None;
         self.for_each(|row, line| {

@@ -44,6 +44,10 @@ pub mod split;
 #[doc(hidden)]
 pub mod steps;
 
+mod answer_bytes;
+mod answer_cells;
+mod answer_json;
+mod answer_layout;
 mod arrangement;
 mod arrow_columns;
 mod assembly;
@@ -69,6 +73,7 @@ mod dictionary_policy;
 mod fixed_chunk;
 mod header;
 mod infer;
+mod inference_ids;
 mod instants;
 mod joined_ids;
 mod json_columns;
@@ -107,6 +112,10 @@ mod shard_rows;
 mod shard_writer;
 #[cfg(target_arch = "x86_64")]
 mod simd_digits;
+#[cfg(target_arch = "x86_64")]
+mod simd_eights;
+mod snappy_elements;
+mod snappy_fragments;
 mod snappy_framing;
 mod snappy_hadoop;
 mod snappy_words;

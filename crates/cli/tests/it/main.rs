@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod against;
+mod answers;
+mod assume;
 mod benches;
 mod contract;
 mod convert_refusals;
@@ -14,6 +16,7 @@ mod encodings;
 mod formats;
 mod init;
 mod inspecting;
+mod job_faults;
 mod jobs;
 mod join_server;
 mod lab;
@@ -34,5 +37,6 @@ mod second_store;
 mod service_model;
 mod several_jobs;
 mod training;
+mod unknowns;
 mod validating;
 mod variants;

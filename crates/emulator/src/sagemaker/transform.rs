@@ -18,25 +18,37 @@ use futures_util::future::OptionFuture;
 use futures_util::stream::FuturesOrdered;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::assemble::Output;
+use super::assemble::{Edge, Output};
+use super::inference_ids::InferenceIds;
 use super::inputs::InputObject;
 use super::logs::LogStream;
+use super::output_edits;
 use super::processing::{Processing, ProcessingError};
 use super::settings::{Settings, Split};
 use super::split::{self, Cut, SplitError};
-use crate::config::EmptyObjects;
+use super::work::InstanceMeter;
+use crate::assume::{EmptyObjects, GzipPayload, ManifestMissing};
 use crate::containers::{Container, FileBody, InvokeError, Payload};
-use crate::job_objects::JobObjects;
+use crate::faults::{Faults, JobFault, Spot};
+use crate::job_objects::{JobObjects, ObjectsError};
 
 /// Before the second try of an invocation; doubled for each further.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
+/// No object that is sent whole is unpacked to more than this, whatever bounds the payload.
+const MAX_UNPACKED: u64 = 64 << 30;
+
 /// An instance that is ready.
 pub(crate) struct Worker {
+    /// The job's name.
+    pub(crate) job: String,
+    pub(crate) faults: Faults,
+    pub(crate) meter: InstanceMeter,
     pub(crate) objects: JobObjects,
     pub(crate) container: Container,
     pub(crate) settings: Settings,
     pub(crate) processing: Option<Processing>,
+    pub(crate) ids: Option<InferenceIds>,
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) data_log: LogStream,
 }
@@ -101,6 +113,16 @@ pub(crate) enum Transformed {
     Nothing,
 }
 
+/// A mini-batch on its way.
+#[derive(Clone, Copy)]
+struct Batch<'a> {
+    input: &'a InputObject,
+    /// Its number in its object, from 1.
+    number: u64,
+    /// The object's number for the meter.
+    object: usize,
+}
+
 impl Worker {
     /// Transforms `input` into the file `path`; a failure is in the data-log already.
     pub(crate) async fn transform(
@@ -108,7 +130,15 @@ impl Worker {
         input: &InputObject,
         path: &Path,
     ) -> Result<Transformed, Fault> {
-        self.try_transform(input, path).await.map_err(|failure| {
+        let object = self.meter.object(&input.source.key);
+        let end = self.try_transform(input, object, path).await;
+        let outcome = match &end {
+            Ok(Transformed::Written) => "written",
+            Ok(Transformed::Nothing) => "nothing",
+            Err(_) => "failed",
+        };
+        self.meter.object_ends(object, outcome);
+        end.map_err(|failure| {
             for line in &failure.lines {
                 self.data_log.driver(&format!("{}: {line}", input.source));
             }
@@ -116,38 +146,90 @@ impl Worker {
         })
     }
 
+    fn spot<'a>(&'a self, input: &'a InputObject, batch: Option<u64>) -> Spot<'a> {
+        Spot {
+            job: &self.job,
+            object: Some(&input.source.key),
+            batch,
+        }
+    }
+
     async fn try_transform(
         &self,
         input: &InputObject,
+        object: usize,
         path: &Path,
     ) -> Result<Transformed, FileFailure> {
         let source = &input.source;
-        let opened = self.objects.open(&source.bucket, &source.key).await;
-        let (size, file) = opened.map_err(|e| FileFailure::client(format!("ClientError: {e}")))?;
-        if size == 0 {
-            return self.empty(path).await;
-        }
-        let file = file.into_std().await;
+        let (size, file) = match self.objects.open(&source.bucket, &source.key).await {
+            Ok(opened) => opened,
+            Err(ObjectsError::NoSuchKey(_))
+                if self.settings.assume.manifest_missing == ManifestMissing::Skip =>
+            {
+                return Ok(Transformed::Nothing);
+            }
+            Err(e) => return Err(FileFailure::client(format!("ClientError: {e}"))),
+        };
+        let batch = Batch {
+            input,
+            number: 1,
+            object,
+        };
         let mut output = Output::create(path, &self.settings).await.map_err(disk)?;
-        if self.is_one_request() {
-            self.send_whole(file, path, &mut output).await?;
+        if size == 0 {
+            match self.settings.assume.empty_objects {
+                EmptyObjects::Skip => return Ok(Transformed::Nothing),
+                EmptyObjects::EmptyOutput => {}
+                EmptyObjects::Send => self.send_empty(batch, &mut output).await?,
+                EmptyObjects::Fail => {
+                    return Err(FileFailure::client("ClientError: the object is empty"));
+                }
+            }
+        } else if self.is_one_request() {
+            let file = file.into_std().await;
+            self.send_whole(file, path, batch, &mut output).await?;
         } else {
-            self.send_bodies(self.reader(file), &mut output).await?;
+            let reader = self.reader(file.into_std().await);
+            self.send_bodies(reader, batch, &mut output).await?;
         }
         output.finish().await.map_err(disk)?;
+        self.spoil(input, path).await
+    }
+
+    /// The faults of a finished output.
+    async fn spoil(&self, input: &InputObject, path: &Path) -> Result<Transformed, FileFailure> {
+        let spot = self.spot(input, None);
+        let edits = self.faults.all(spot, output_edits::is_edit);
+        if !edits.is_empty() {
+            let path = path.to_owned();
+            let edited = tokio::task::spawn_blocking(move || output_edits::apply(&path, &edits));
+            let edited = edited
+                .await
+                .unwrap_or_else(|e| Err(std::io::Error::other(e)));
+            edited.map_err(disk)?;
+        }
+        if self.faults.hits(spot, &JobFault::MissingOutput) {
+            return Ok(Transformed::Nothing);
+        }
         Ok(Transformed::Written)
     }
 
-    async fn empty(&self, path: &Path) -> Result<Transformed, FileFailure> {
-        match self.settings.behaviour.empty_objects {
-            EmptyObjects::Skip => Ok(Transformed::Nothing),
-            EmptyObjects::EmptyOutput => {
-                let output = Output::create(path, &self.settings).await.map_err(disk)?;
-                output.finish().await.map_err(disk)?;
-                Ok(Transformed::Written)
-            }
-            EmptyObjects::Fail => Err(FileFailure::client("ClientError: the object is empty")),
+    /// What goes wrong after a mini-batch.
+    fn edge(&self, batch: Batch<'_>) -> Edge {
+        let spot = self.spot(batch.input, Some(batch.number));
+        Edge {
+            glued: self.faults.hits(spot, &JobFault::Glue),
+            blank: self.faults.hits(spot, &JobFault::BlankLine),
         }
+    }
+
+    async fn send_empty(&self, batch: Batch<'_>, output: &mut Output) -> Result<(), FileFailure> {
+        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
+            return Ok(());
+        };
+        let payload = Payload::Bytes(Bytes::new());
+        let reply = self.invoke(batch, payload, permit).await?;
+        output.push(&reply, self.edge(batch)).await.map_err(disk)
     }
 
     fn reader(&self, file: File) -> Box<dyn Read + Send> {
@@ -161,11 +243,12 @@ impl Worker {
     async fn send_bodies(
         &self,
         reader: Box<dyn Read + Send>,
+        first: Batch<'_>,
         output: &mut Output,
     ) -> Result<(), FileFailure> {
         let mut bodies = self.cut(reader);
         let mut replies = FuturesOrdered::new();
-        let mut more = true;
+        let (mut more, mut sent, mut written) = (true, first, first);
         loop {
             let room = more && replies.len() < 2 * self.settings.concurrency;
             let next_body = OptionFuture::from(room.then(|| self.next_body(&mut bodies)));
@@ -173,10 +256,14 @@ impl Worker {
                 biased;
                 Some(reply) = replies.next() => {
                     let reply: Bytes = reply?;
-                    output.push(&reply).await.map_err(disk)?;
+                    output.push(&reply, self.edge(written)).await.map_err(disk)?;
+                    written.number += 1;
                 }
                 Some(body) = next_body => match body? {
-                    Some((body, permit)) => replies.push_back(self.exchange(body, permit)),
+                    Some((body, permit)) => {
+                        replies.push_back(self.exchange(sent, body, permit));
+                        sent.number += 1;
+                    }
                     None => more = false,
                 },
                 else => return Ok(()),
@@ -189,7 +276,7 @@ impl Worker {
         let cut = Cut {
             split: self.settings.split,
             limit: self.settings.max_payload,
-            blank_lines: self.settings.behaviour.blank_lines,
+            assume: self.settings.assume,
         };
         let (sender, receiver) = mpsc::channel(1);
         tokio::task::spawn_blocking(move || {
@@ -219,15 +306,33 @@ impl Worker {
     /// filter.
     async fn exchange(
         &self,
+        batch: Batch<'_>,
         body: Bytes,
         permit: OwnedSemaphorePermit,
     ) -> Result<Bytes, FileFailure> {
         let Some(processing) = &self.processing else {
-            return self.invoke(Payload::Bytes(body), permit).await;
+            let reply = self.invoke(batch, self.payload(body), permit).await?;
+            return Ok(self.with_ids(reply));
         };
         let request = processing.request(&body)?;
-        let reply = self.invoke(Payload::Bytes(request.into()), permit).await?;
-        Ok(processing.reply(&body, &reply)?.into())
+        let payload = self.payload(request.into());
+        let reply = self.invoke(batch, payload, permit).await?;
+        Ok(self.with_ids(processing.reply(&body, &reply)?.into()))
+    }
+
+    fn with_ids(&self, reply: Bytes) -> Bytes {
+        match &self.ids {
+            Some(ids) => ids.add(&reply).into(),
+            None => reply,
+        }
+    }
+
+    /// Without a limit a body is sent in chunks.
+    fn payload(&self, body: Bytes) -> Payload {
+        match self.settings.max_payload {
+            Some(_) => Payload::Bytes(body),
+            None => Payload::Chunked(body),
+        }
     }
 
     /// Is an object sent as it is? Without a limit on the payload lines are not cut either.
@@ -245,23 +350,26 @@ impl Worker {
         &self,
         file: File,
         path: &Path,
+        batch: Batch<'_>,
         output: &mut Output,
     ) -> Result<(), FileFailure> {
-        let limit = self.settings.max_payload.unwrap_or(u64::MAX);
+        let limit = self.settings.max_payload.unwrap_or(MAX_UNPACKED);
         let (gzip, scratch) = (self.settings.gzip, path.with_extension("body"));
+        let packed = self.settings.assume.gzip_payload == GzipPayload::Packed;
         let prepared = tokio::task::spawn_blocking(move || {
-            if gzip {
-                unpack(file, &scratch, limit)
-            } else {
-                let bytes = file.metadata()?.len();
-                Ok((file, bytes))
+            let bytes = file.metadata()?.len();
+            if !gzip {
+                return Ok((file, bytes, bytes));
             }
+            let most = if packed { MAX_UNPACKED } else { limit };
+            let (file, unpacked) = unpack(file, &scratch, most)?;
+            Ok((file, unpacked, if packed { bytes } else { unpacked }))
         });
         let prepared = prepared
             .await
             .unwrap_or_else(|e| Err(std::io::Error::other(e)));
-        let (file, bytes) = prepared.map_err(SplitError::Read)?;
-        if bytes > limit {
+        let (file, bytes, counted) = prepared.map_err(SplitError::Read)?;
+        if counted > limit {
             return Err(SplitError::TooLarge.into());
         }
         if bytes == 0 {
@@ -272,23 +380,20 @@ impl Worker {
         };
         let chunked = self.settings.max_payload.is_none();
         let payload = Payload::File(FileBody::new(file, bytes, chunked));
-        let reply = self.invoke(payload, permit).await?;
-        output.push(&reply).await.map_err(disk)
+        let reply = self.with_ids(self.invoke(batch, payload, permit).await?);
+        output.push(&reply, self.edge(batch)).await.map_err(disk)
     }
 
     /// One request with its retries. The permit is held until it is answered.
     async fn invoke(
         &self,
+        batch: Batch<'_>,
         payload: Payload,
         permit: OwnedSemaphorePermit,
     ) -> Result<Bytes, FileFailure> {
         let mut tries = 0;
         let answer = loop {
-            match self
-                .container
-                .invoke(&self.settings.invocation, &payload)
-                .await
-            {
+            match self.try_invoke(batch, &payload).await {
                 Ok(reply) => break Ok(reply),
                 Err(error) if tries >= self.settings.retries => break Err(error.into()),
                 Err(_) => tokio::time::sleep(RETRY_PAUSE * 2u32.pow(tries)).await,
@@ -297,6 +402,38 @@ impl Worker {
         };
         drop(permit);
         answer
+    }
+
+    /// One try, or the fault that there is instead of it.
+    async fn try_invoke(&self, batch: Batch<'_>, payload: &Payload) -> Result<Bytes, InvokeError> {
+        let _under_way = self.meter.request(batch.object);
+        let spot = self.spot(batch.input, Some(batch.number));
+        let timeout = self.settings.invocation.timeout;
+        let slow = self.faults.first(spot, |fault| match fault {
+            JobFault::Slow { request, row } => Some(*request + *row * payload.rows()),
+            _ => None,
+        });
+        let slow = slow.unwrap_or_default();
+        tokio::time::sleep(slow.min(timeout)).await;
+        if slow >= timeout {
+            return Err(InvokeError::late(timeout));
+        }
+        let fault = self.faults.first(spot, |fault| match fault {
+            JobFault::Status { status, message } => Some(InvokeError::Status {
+                status: *status,
+                message: message.clone(),
+            }),
+            JobFault::NoResponse => Some(InvokeError::NoResponse("a fault on purpose".to_owned())),
+            _ => None,
+        });
+        match fault {
+            Some(error) => Err(error),
+            None => {
+                self.container
+                    .invoke(&self.settings.invocation, payload)
+                    .await
+            }
+        }
     }
 }
 

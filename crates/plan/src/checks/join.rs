@@ -1,6 +1,7 @@
 //! `transform.join: server`: what it works with.
 
-use super::{View, prediction_index};
+use super::View;
+use super::columns::{PredictionAt, prediction_at};
 use crate::filter::Filter;
 use crate::problem::code;
 use crate::server_join::output_filter;
@@ -113,7 +114,7 @@ fn ids(view: &mut View<'_>) {
     let mut most = 1;
     for (at, item) in view.items("assemble.columns") {
         let from = item.get("from").and_then(serde_json::Value::as_str);
-        let Some(Ok(index)) = from.and_then(prediction_index) else {
+        let Some(Ok(PredictionAt::Cell(index))) = from.and_then(prediction_at) else {
             continue;
         };
         most = most.max(index + 1);

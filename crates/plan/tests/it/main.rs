@@ -16,6 +16,7 @@ mod properties;
 mod rules;
 mod schema;
 mod service_rules;
+mod simulator;
 mod source;
 mod spec;
 mod templates;

@@ -271,13 +271,78 @@ fn a_shard_that_is_one_request_fits_into_one() {
 }
 
 #[test]
-fn answers_are_read_as_csv_or_json_lines() {
+fn answers_are_read_as_csv_or_json() {
     assert_eq!(transform("accept: application/jsonlines"), "");
+    assert_eq!(transform("accept: application/json"), "");
     assert_eq!(transform("accept: text/csv; charset=utf-8"), "");
-    insta::assert_snapshot!(transform("accept: application/json"), @r"
-    [bad-value] p.yaml:17:11: `accept: application/json`: predictions are read as CSV or JSON Lines only
-      help: use `accept: text/csv`, or `application/jsonlines`
+    insta::assert_snapshot!(transform("accept: application/x-npy"), @r"
+    [bad-value] p.yaml:17:11: `accept: application/x-npy`: predictions are read as CSV, JSON Lines or JSON only
+      help: use `accept: text/csv`, `application/jsonlines` or `application/json`
     ");
+}
+
+#[test]
+fn names_within_answers_are_for_json() {
+    let with = |accept: &str, columns: &str| {
+        problems_of(&[
+            (
+                "instance_type: ml.m5.xlarge",
+                &format!("instance_type: ml.m5.xlarge\n  {accept}"),
+            ),
+            ("local:", &format!("  columns: [{columns}]\nlocal:")),
+        ])
+    };
+    let named = "{ name: a, from: prediction.score }, { name: b, from: 'prediction[0].x[12]' }, \
+                 { name: c, from: \"prediction['a.b']\", type: string }";
+    assert_eq!(with("accept: application/json", named), "");
+    insta::assert_snapshot!(with("accept: text/csv", named), @r#"
+    [conflict] p.yaml:20:30: `a`: `from: prediction.score` needs answers in JSON, and `accept` is `text/csv`
+      help: use `accept: application/jsonlines`, or count fields from 0: "prediction[0]"
+    [conflict] p.yaml:20:67: `b`: `from: prediction[0].x[12]` needs answers in JSON, and `accept` is `text/csv`
+      help: use `accept: application/jsonlines`, or count fields from 0: "prediction[0]"
+    [conflict] p.yaml:20:109: `c`: `from: prediction['a.b']` needs answers in JSON, and `accept` is `text/csv`
+      help: use `accept: application/jsonlines`, or count fields from 0: "prediction[0]"
+    "#);
+    for bad in [
+        "prediction.",
+        "prediction[",
+        "prediction[x]",
+        "prediction.a.",
+        "prediction.a b",
+        "prediction[0]x",
+        "prediction['']",
+        "prediction..a",
+        "prediction[-1].a",
+        "prediction[99999].a",
+    ] {
+        let told = with(
+            "accept: application/json",
+            &format!("{{ name: a, from: \"{bad}\" }}"),
+        );
+        assert!(told.contains("is not a prediction"), "{bad}: {told}");
+    }
+}
+
+#[test]
+fn what_documents_answer_is_for_json() {
+    let with = |accept: &str, answers: &str| {
+        problems_of(&[
+            (
+                "instance_type: ml.m5.xlarge",
+                &format!("instance_type: ml.m5.xlarge\n  {accept}"),
+            ),
+            ("local:", &format!("  answers: {answers}\nlocal:")),
+        ])
+    };
+    for answers in ["auto", "rows", "batches"] {
+        assert_eq!(with("accept: application/json", answers), "");
+    }
+    assert_eq!(with("accept: text/csv", "auto"), "");
+    insta::assert_snapshot!(with("accept: text/csv", "batches"), @r"
+    [conflict] p.yaml:20:12: `answers: batches` says what a document of JSON answers, and `accept` is `text/csv`: each line answers a row
+      help: remove it, or use `accept: application/json`
+    ");
+    assert!(with("accept: text/csv", "lists").contains("lists"));
 }
 
 #[test]
@@ -382,11 +447,11 @@ fn output_columns() {
     ");
     insta::assert_snapshot!(columns("{ name: a, from: prediction }, { name: b, from: 'prediction[-1]' }, { name: c, from: 'prediction[0].x' }"), @r#"
     [bad-value] p.yaml:19:30: `a`: `from: prediction` is not a prediction
-      help: fields of an answer are counted from 0: "prediction[0]"
+      help: fields of an answer are counted from 0, or named in JSON: "prediction[0]", "prediction.score"
     [bad-value] p.yaml:19:61: `b`: `from: prediction[-1]` is not a prediction
-      help: fields of an answer are counted from 0: "prediction[0]"
-    [bad-value] p.yaml:19:98: `c`: `from: prediction[0].x` is not a prediction
-      help: fields of an answer are counted from 0: "prediction[0]"
+      help: fields of an answer are counted from 0, or named in JSON: "prediction[0]", "prediction.score"
+    [conflict] p.yaml:19:98: `c`: `from: prediction[0].x` needs answers in JSON, and `accept` is `text/csv`
+      help: use `accept: application/jsonlines`, or count fields from 0: "prediction[0]"
     "#);
     insta::assert_snapshot!(columns("{ name: a }, { name: b, from: flight, value: 1 }, { name: c, from: flight, type: string }, { name: s, from: 'prediction[0]' }"), @r"
     [missing-key] p.yaml:19:13: `a` has neither `from` nor `value`

@@ -382,6 +382,7 @@ fn everything_that_can_be_written_arrives() {
                 ),
                 mode: Overwrite,
                 format: Csv,
+                answers: Auto,
                 columns: [
                     AssembleColumn {
                         name: "s",

@@ -11,7 +11,7 @@ use crate::entry::{Entry, Piece, Wave};
 use crate::error::RunError;
 use crate::exit_code::ExitCode;
 use crate::session::Session;
-use crate::stages::outputs::Sent;
+use crate::stages::outputs::{Sent, note_what_is_there};
 use crate::stages::refused;
 use crate::stages::score::ScoreJob;
 
@@ -35,6 +35,7 @@ pub(crate) async fn announce(
         refused::cut_and_upload(session, plan, job, sent).await?;
     }
     let request = request(session, plan, job, sent, wave, attempt).await?;
+    note_what_is_there(session, &request.transform_output.s3_output_path).await?;
     session.record(&Entry::Launching {
         attempt,
         fingerprint: job.fingerprint.clone(),

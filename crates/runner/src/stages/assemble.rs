@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use gristmill_cloud::{Expected, S3Uri};
 use gristmill_plan::Assemble;
-use gristmill_plan::spec::{AssembleColumn, ColumnFrom, OutputFormat as PlanFormat};
+use gristmill_plan::spec::{AssembleColumn, ColumnFrom, OutputFormat as PlanFormat, PathStep};
+use gristmill_tabular::predictions::Step;
 use gristmill_tabular::{
     AssembleJob, Compression, OutputColumn, OutputFormat, ParquetCompression, Part, SealedShard,
     ShardOutput, assemble,
@@ -22,7 +23,7 @@ use crate::session::Session;
 use crate::stages::cut::interrupted_or;
 use crate::stages::fetch::fetch;
 use crate::stages::joined_ids;
-use crate::stages::outputs::{Sent, local_output};
+use crate::stages::outputs::{Sent, answer_layout, local_output};
 use crate::stages::source::column_type;
 use crate::stages::upload::in_folder;
 use crate::state::RunState;
@@ -221,6 +222,7 @@ async fn join(
         let job = AssembleJob {
             shards: &outputs,
             columns: &columns,
+            answers: answer_layout(&inner.spec),
             format,
             folder: &folder,
             rows_per_part,
@@ -249,6 +251,14 @@ fn output_column(column: &AssembleColumn, before: usize) -> OutputColumn {
             index: before + *index,
             column_type: column_type(*t),
         },
+        ColumnFrom::Field {
+            path,
+            column_type: t,
+        } => OutputColumn::Field {
+            name,
+            path: path.iter().map(step).collect(),
+            column_type: column_type(*t),
+        },
         ColumnFrom::Constant {
             value,
             column_type: t,
@@ -257,6 +267,13 @@ fn output_column(column: &AssembleColumn, before: usize) -> OutputColumn {
             value: value.clone(),
             column_type: column_type(*t),
         },
+    }
+}
+
+fn step(step: &PathStep) -> Step {
+    match step {
+        PathStep::Name(name) => Step::Name(name.clone()),
+        PathStep::Index(index) => Step::Index(*index),
     }
 }
 

@@ -28,7 +28,7 @@ use crate::stages::assemble::have_sidecar;
 use crate::stages::convert::shard_format;
 use crate::stages::fetch::fetch;
 use crate::stages::joined_ids;
-use crate::stages::outputs::{Sent, local_output};
+use crate::stages::outputs::{Sent, answer_layout, local_output};
 use crate::stages::score::ScoreJob;
 use crate::stages::upload;
 use crate::words::counted;
@@ -168,12 +168,13 @@ pub(crate) async fn settle(
         make_folder(folder)?;
     }
     let (to, name) = (path.clone(), shard.name.clone());
+    let layout = answer_layout(&session.spec);
     let (size, rows) = blocking(move || {
         let size = join_answers(&answers, &to)?;
-        Ok((size, Predictions::open(&to, &name)?.count_to_end()?))
+        Ok((size, Predictions::open(&to, &name, layout)?.count_to_end()?))
     })
     .await?;
-    let refused = reasons(session, job, &shard, settled);
+    let refused = reasons(session, job, &shard, settled).await;
     if rows + refused.len() as u64 != shard.rows {
         let _ = std::fs::remove_file(&path);
         return Err(RunError::bug(format!(
@@ -249,7 +250,7 @@ async fn have_answer(
 }
 
 /// What was said about each refused row: by the container, else why the job failed.
-fn reasons(
+async fn reasons(
     session: &Session,
     job: &ScoreJob,
     shard: &SealedShard,
@@ -268,6 +269,7 @@ fn reasons(
     let mut logged = BTreeMap::new();
     let mut failure = String::new();
     for (name, reason) in jobs {
+        container_log::learn(session, &name).await;
         logged.extend(container_log::by_object(session, &name));
         failure = format!("job {name} failed: {reason}");
     }

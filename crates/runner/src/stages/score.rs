@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gristmill_cloud::JobStatus;
+use gristmill_cloud::{JobStatus, TRANSFORM_LOG_GROUP};
 use gristmill_plan::Plan;
 use gristmill_plan::spec::OnRefusedRow;
 use gristmill_tabular::SealedShard;
@@ -23,7 +23,7 @@ use crate::pieces::{self, MAX_PIECES, SERVICE_FAILURE};
 use crate::session::Session;
 use crate::stages::announce::announce;
 use crate::stages::fleet::{Fleet, Outcome, Step};
-use crate::stages::outputs::{Sent, What, is_known, sent_by};
+use crate::stages::outputs::{Sent, is_known, sent_by};
 use crate::stages::refused;
 use crate::stages::spending;
 use crate::stages::watch::{self, Ended};
@@ -378,7 +378,7 @@ fn goes_on(session: &Session, outcome: &Outcome) -> bool {
         .contains(NEVER_STARTED);
     let answered = session.state(|s| s.has_answered(&outcome.launched));
     let can_be_cut = quarantines(session) && outcome.launched.pieces.is_empty() && started;
-    let no_rows_lost = outcome.defects.iter().all(|d| d.what == What::Missing);
+    let no_rows_lost = outcome.defects.iter().all(|d| d.what.is_absent());
     ended.status == JobStatus::Failed && no_rows_lost && (answered || can_be_cut)
 }
 
@@ -443,7 +443,7 @@ fn failure(session: &Session, job: &ScoreJob, outcome: &Outcome) -> RunError {
         .iter()
         .take(SHOWN)
         .map(|d| match said.get(&d.sent.name) {
-            Some(said) if d.what == What::Missing => format!("{d}, {}", printable(said)),
+            Some(said) if d.what.is_absent() => format!("{d}, {}", printable(said)),
             _ => d.to_string(),
         });
     let first: Vec<String> = each.collect();
@@ -477,23 +477,29 @@ fn unanswered(session: &Session, job: &ScoreJob) -> usize {
     })
 }
 
-/// Where the cause is to be found; on this machine, the cause itself.
+/// Where the cause is to be found, and what the containers said last.
 fn where_to_look(session: &Session, job: &str) -> String {
     let then = "once the cause is mended, the same command scores only the shards that are missing";
-    if !session.local {
-        return format!(
-            "the job's log (CloudWatch /aws/sagemaker/TransformJobs, streams that begin with the \
-             job's name) says what the container answered; {then}"
-        );
+    let place = if session.local {
+        let folder = local_services::folder(session.work.root());
+        folder
+            .join("sagemaker/logs")
+            .join(job)
+            .display()
+            .to_string()
+    } else {
+        format!("CloudWatch {TRANSFORM_LOG_GROUP}, streams {job}/…")
+    };
+    match container_log::last_lines(session, job) {
+        Ok(lines) => {
+            let said: String = lines.iter().map(|l| format!("\n    {l}")).collect();
+            format!("{then}. The job's log, in {place}:{said}")
+        }
+        Err(why) => format!(
+            "the job's log ({place}) says what the container answered, and could not be read: \
+             {why}; {then}"
+        ),
     }
-    let folder = local_services::folder(session.work.root());
-    let lines = local_services::job_log(&folder, job);
-    let said: String = lines
-        .iter()
-        .map(|l| format!("\n    {}", printable(l)))
-        .collect();
-    let place = folder.join("sagemaker/logs").join(job);
-    format!("{then}. The job's log, in {}:{said}", place.display())
 }
 
 /// The service's text on one line, without control characters.
