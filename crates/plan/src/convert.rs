@@ -13,7 +13,10 @@ use crate::limits::{
     DEFAULT_SHARD_BYTES, Limits, REQUEST_ROW_GROUP_ROWS,
 };
 use crate::problem::{Problem, Problems, code};
-use crate::spec::{DialectHints, Local, LocalModel, Location, Places, Prepare, Source, Spec, Work};
+use crate::server_join;
+use crate::spec::{
+    DialectHints, Join, Local, LocalModel, Location, Places, Prepare, Source, Spec, Work,
+};
 
 /// Fills in what follows from other keys. A hole in one of these leaves a hole.
 pub(crate) fn computed_defaults(root: &mut Value) {
@@ -154,7 +157,22 @@ pub(crate) fn spec(
     };
     spec.places = places;
     locate(&mut spec, base);
+    join_by_the_service(&mut spec);
     Ok(spec)
+}
+
+/// What `join: server` is made of.
+fn join_by_the_service(spec: &mut Spec) {
+    let (ids, taken) = (
+        spec.prepare.id.len(),
+        server_join::taken(spec.assemble.as_ref()),
+    );
+    if let Some(transform) = spec.transform.as_mut().filter(|t| t.join == Join::Server) {
+        let stated = transform
+            .answer_columns
+            .and_then(|n| usize::try_from(n).ok());
+        transform.data_processing = Some(server_join::processing(ids, stated.unwrap_or(taken)));
+    }
 }
 
 fn section(root: &mut Value, key: &str) -> Option<Value> {

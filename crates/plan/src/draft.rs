@@ -7,7 +7,7 @@ use crate::limits::Limits;
 use crate::plan::{Estimate, InputFile, Inventory, Plan, Roles, Sample, SourcePlan};
 use crate::problem::{Problem, Problems, code};
 use crate::spec::{
-    BatchStrategy, ColumnFrom, Columns, Jobs, Model, ShardFormat, Spec, SplitType, Transform,
+    BatchStrategy, ColumnFrom, Columns, Jobs, Join, Model, ShardFormat, Spec, SplitType, Transform,
 };
 use crate::template::nearest;
 use crate::tree::shorten;
@@ -82,7 +82,7 @@ fn roles(spec: &Spec, names: &[String]) -> Result<Roles, Problems> {
     let mut problems = missing(spec, names, &known);
     let shards = written(spec, &known);
     problems.extend(input_filter(spec, &shards));
-    if shards.len() == usize::from(prepare.label.is_some()) {
+    if shards.len() == usize::from(prepare.label.is_some()) + joined(spec).len() {
         let place = spec.places.of("prepare");
         let message = match prepare.label {
             Some(_) => "no column is left beside the label: all others are in `prepare.drop`",
@@ -121,7 +121,14 @@ fn known(spec: &Spec, names: &[String]) -> Vec<String> {
     names.iter().filter(agreed).cloned().collect()
 }
 
-/// The columns of the shards in order: the label, then the selected ones, or all that are neither
+/// The ids that the service joins.
+fn joined(spec: &Spec) -> &[String] {
+    let server = spec.transform.as_ref().map(|t| t.join) == Some(Join::Server);
+    let ids = server.then_some(spec.prepare.id.as_slice());
+    ids.unwrap_or_default()
+}
+
+/// The columns of the shards in order: ids that the service joins, the label, then the selected ones, or all that are neither
 /// ids nor dropped.
 fn written(spec: &Spec, names: &[String]) -> Vec<String> {
     let prepare = &spec.prepare;
@@ -132,7 +139,8 @@ fn written(spec: &Spec, names: &[String]) -> Vec<String> {
     };
     let others = prepare.select.as_deref().unwrap_or(names).iter();
     let others = others.filter(kept).filter(|name| Some(*name) != label);
-    label.into_iter().chain(others).cloned().collect()
+    let ids = joined(spec).iter();
+    ids.chain(label).chain(others).cloned().collect()
 }
 
 /// A problem for each name that the input, or its contract, does not have.
@@ -244,7 +252,8 @@ fn estimate(spec: &Spec, inventory: &Inventory, sample: &Sample, columns: &Roles
             .map_or(0, |t| requests(t, rows, shards, shard_bytes)),
         instances_busy: busy,
         instances_idle: instances - busy,
-        max_jobs: spec.transform.as_ref().map_or(0, Transform::max_jobs),
+        max_jobs: spec.transform.as_ref().map_or(0, Transform::max_jobs)
+            + jobs(spec).saturating_sub(1),
     }
 }
 
@@ -286,6 +295,7 @@ fn request(spec: &Spec) -> Option<TransformRequest> {
         run_id: "<run id>".into(),
         work_uri: work.to_owned(),
         fingerprint: "<fingerprint>".into(),
+        wave: None,
         attempt: 1,
         model_name,
         input: JobInput::Prefix(format!("{work}runs/<run id>/shards/<fingerprint>/")),

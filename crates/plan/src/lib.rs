@@ -22,6 +22,7 @@ pub mod limits;
 pub mod plan;
 pub mod problem;
 pub mod request_settings;
+pub mod server_join;
 pub mod simulator;
 pub mod spec;
 pub mod waves;

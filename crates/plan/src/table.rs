@@ -716,6 +716,8 @@ static EXPERIMENT: Kind = Kind::Map(&Map {
 static ON_INTERRUPT: Kind = Kind::Enum(&[word("leave"), word("stop")]);
 static ATTEMPTS: Kind = Kind::Int(1, 10);
 static ON_REFUSED_ROW: Kind = Kind::Enum(&[word("fail"), word("quarantine")]);
+static JOIN: Kind = Kind::Enum(&[word("local"), word("server")]);
+static ANSWER_COLUMNS: Kind = Kind::Int(1, 100);
 static AUTO: Kind = Kind::Enum(&[word("auto")]);
 static JOB_COUNT: Kind = Kind::Int(1, limits::MOST_JOBS);
 static JOBS: Kind = Kind::AnyOf(&[&AUTO, &JOB_COUNT]);
@@ -803,6 +805,20 @@ static TRANSFORM: Kind = Kind::Map(&Map {
             "{}",
             "Merged over the model's own; at most 16 entries.",
         ),
+        or(
+            "join",
+            &JOIN,
+            "\"local\"",
+            "Who puts ids beside answers. `local`: they never leave; answers are joined by position. \
+             `server`: they go up first in each record, the service keeps them from the model and \
+             puts them before its answer, and they are compared row by row.",
+        ),
+        key(
+            "answer_columns",
+            &ANSWER_COLUMNS,
+            "With `join: server`, how many columns the model answers for a row. By default as many \
+             as `assemble` names.",
+        ),
         key(
             "data_processing",
             &DATA_PROCESSING,
@@ -844,6 +860,12 @@ static TRANSFORM: Kind = Kind::Map(&Map {
             "job_timeout",
             &SECONDS,
             "From the job's creation; then it is stopped, with exit 124. The service has none.",
+        ),
+        key(
+            "capacity_wait",
+            &SECONDS,
+            "How long one call waits for a job to be let in while the account's instances are all in \
+             use, or requests are throttled; then exit 75. By default 30m.",
         ),
         or(
             "on_interrupt",

@@ -110,6 +110,10 @@ pub enum Entry {
         fingerprint: String,
         /// The shards that it covers.
         shards: Vec<u32>,
+        /// Which of several first jobs it is; absent for the only one, and for later jobs over what
+        /// the first ones left.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wave: Option<Wave>,
         /// The pieces of these shards that it covers, where it is not the shards as they are.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pieces: Vec<Piece>,
@@ -135,6 +139,10 @@ pub enum Entry {
         status: String,
         /// The service's reason, if it failed.
         reason: Option<String>,
+        /// Seconds that its instances were billed (TransformStartTime to TransformEndTime), each of
+        /// them; absent where the service does not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        billed_seconds: Option<f64>,
     },
     /// A shard's predictions are there, and as many as the shard has rows.
     OutputVerified {
@@ -208,6 +216,15 @@ pub enum Entry {
         /// The message.
         message: String,
     },
+}
+
+/// One of several jobs that divide a run's shards among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wave {
+    /// From 1, in the order of the rows.
+    pub number: u32,
+    /// How many the rows are divided into: frozen by the first that is announced.
+    pub of: u32,
 }
 
 /// Consecutive rows of a shard that are sent to the model by themselves.

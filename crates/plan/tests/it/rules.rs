@@ -700,3 +700,89 @@ fn a_budget_names_an_amount_and_is_for_jobs() {
       help: it bounds what transform jobs take; remove it
     ");
 }
+
+#[test]
+fn a_join_by_the_service_is_made_of_ids_and_the_last_columns() {
+    let made = |edits: &[(&str, &str)]| {
+        let spec = try_spec(&edited(edits), &[]).unwrap();
+        let made = spec.transform.unwrap().data_processing.unwrap();
+        (made.input_filter.unwrap(), made.output_filter.unwrap())
+    };
+    let server = ("model: late-v1", "model: late-v1\n  join: server");
+    let wanted = |input: &str, output: &str| (input.to_owned(), output.to_owned());
+    assert_eq!(made(&[server]), wanted("$[1:]", "$[0,-1]"));
+    let third = (
+        "/dt={{ params.run_date }}/",
+        "/\n  columns: [flight, { name: p, from: 'prediction[2]' }]",
+    );
+    assert_eq!(made(&[server, third]), wanted("$[1:]", "$[0,-3,-2,-1]"));
+    let stated = (
+        "model: late-v1",
+        "model: late-v1\n  join: server\n  answer_columns: 2",
+    );
+    let two = ("id: [flight]", "id: [flight, carrier]");
+    assert_eq!(made(&[stated, two]), wanted("$[2:]", "$[0,1,-2,-1]"));
+}
+
+#[test]
+fn a_join_by_the_service_is_for_lines_of_csv_with_ids() {
+    let doubt = "[doubtful]";
+    let server = |lines: &str| transform(&format!("join: server\n  {lines}"));
+    assert_eq!(server("answer_columns: 1"), "");
+    insta::assert_snapshot!(server("data_processing: { output_filter: '$[0]' }"), @r"
+    [conflict] p.yaml:18:3: `join: server` makes filters and a join of its own: `data_processing` cannot stand beside it
+      help: keep one of them
+    ");
+    insta::assert_snapshot!(server("accept: application/jsonlines\n  assemble_with: none"), @r"
+    [data-processing] p.yaml:18:11: `join: server` joins lines of CSV, so `accept` must be `text/csv`, found `application/jsonlines`
+      help: `accept: text/csv`, or `join: local`, which joins any of them
+    [data-processing] p.yaml:19:18: `join: server` joins lines of CSV, so `assemble_with` must be `line`, found `none`
+      help: `assemble_with: line`, or `join: local`, which joins any of them
+    ");
+    insta::assert_snapshot!(transform("answer_columns: 2"), @r"
+    [conflict] p.yaml:17:19: `transform.answer_columns` has no effect without `join: server`
+      help: remove it
+    ");
+    insta::assert_snapshot!(server("data_capture_config: { destination_s3_uri: s3://captured/, generate_inference_id: true }"), @r"
+    [conflict] p.yaml:18:84: `generate_inference_id` appends columns to what `join: server` counts from the end
+      help: keep one of them
+    ");
+    insta::assert_snapshot!(shards("parquet", "join: server"), @r"
+    [data-processing] p.yaml:13:11: `join: server` joins lines of CSV, so `format` must be `csv`, found `parquet`
+      help: `format: csv`, or `join: local`, which joins any of them
+    [data-processing] p.yaml:17:9: `join: server` joins lines of CSV, so `assemble_with` must be `line`, found `none`
+      help: `assemble_with: line`, or `join: local`, which joins any of them
+    [data-processing] p.yaml:17:9: `join: server` joins lines of CSV, so `content_type` must be `text/csv`, found `application/x-parquet`
+      help: `content_type: text/csv`, or `join: local`, which joins any of them
+    [data-processing] p.yaml:17:9: `join: server` joins lines of CSV, so `split_type` must be `line`, found `none`
+      help: `split_type: line`, or `join: local`, which joins any of them
+    ");
+    insta::assert_snapshot!(problems_of(&[
+        ("model: late-v1", "model: late-v1\n  join: server"),
+        ("prepare:\n  id: [flight]\n", "prepare:\n"),
+    ]), @r"
+    [missing-key] p.yaml:15:9: `join: server` has nothing to join: `prepare.id` names no column
+      help: name in `prepare.id` what is to stand beside the answers
+    ");
+    insta::assert_snapshot!(problems_of(&[
+        ("model: late-v1", "model: late-v1\n  join: server\n  answer_columns: 1"),
+        ("/dt={{ params.run_date }}/", "/\n  columns: [flight, { name: p, from: 'prediction[1]' }]"),
+    ]), @r"
+    [bad-value] p.yaml:21:38: `prediction[1]`: an answer has 1 columns, says `transform.answer_columns`
+      help: they are counted from 0
+    ");
+    insta::assert_snapshot!(server("answer_columns: 30"), @r"
+    [filter] p.yaml:17:9: `join: server` would need the filter `$[0,-30,-29,-28,-27,-26,-25,-24,-23,-22,-21,-20,-19,-18,-17,-16,-15,-14,-13,-12,-11,-10,-9,-8,-7,-6,-5,-4,-3,-2,-1]`, which has 115 characters; the service takes at most 63
+      help: name fewer ids (the others in `assemble.columns` alone), or use `join: local`
+    ");
+    let spec = try_spec(
+        &edited(&[("model: late-v1", "model: late-v1\n  join: server")]),
+        &[],
+    );
+    assert!(
+        spec.unwrap()
+            .warnings
+            .iter()
+            .any(|w| w.to_string().contains(doubt))
+    );
+}

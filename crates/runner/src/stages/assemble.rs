@@ -22,6 +22,7 @@ use crate::remote::short;
 use crate::session::Session;
 use crate::stages::cut::interrupted_or;
 use crate::stages::fetch::fetch;
+use crate::stages::joined_ids;
 use crate::stages::outputs::{Sent, answer_layout, local_output};
 use crate::stages::source::column_type;
 use crate::stages::upload::in_folder;
@@ -202,7 +203,9 @@ async fn join(
             refused: refused(session, &prints.transform, s.index),
         })
         .collect();
-    let columns: Vec<OutputColumn> = spec.columns.iter().map(output_column).collect();
+    let before = joined_ids::count(&session.spec);
+    let column = |c: &AssembleColumn| output_column(c, before);
+    let columns: Vec<OutputColumn> = spec.columns.iter().map(column).collect();
     let format = match spec.format {
         PlanFormat::Parquet => OutputFormat::Parquet {
             compression: ParquetCompression::Snappy,
@@ -232,7 +235,8 @@ async fn join(
     .await
 }
 
-fn output_column(column: &AssembleColumn) -> OutputColumn {
+/// `before`: cells that stand before the answer's.
+fn output_column(column: &AssembleColumn, before: usize) -> OutputColumn {
     let name = column.name.clone();
     match &column.from {
         ColumnFrom::Source { column } => OutputColumn::Source {
@@ -244,7 +248,7 @@ fn output_column(column: &AssembleColumn) -> OutputColumn {
             column_type: t,
         } => OutputColumn::Prediction {
             name,
-            index: *index,
+            index: before + *index,
             column_type: column_type(*t),
         },
         ColumnFrom::Field {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use gristmill_cloud::{Expected, ObjectMeta, S3Uri};
 use gristmill_plan::spec::{Answers, AssembleWith, BatchStrategy, Spec};
 use gristmill_tabular::predictions::{AnswerLayout, Documents, Predictions};
-use gristmill_tabular::{SealedShard, TabularError};
+use gristmill_tabular::{OtherIds, SealedShard, TabularError};
 use tokio::task::JoinSet;
 
 use crate::container_log;
@@ -35,6 +35,7 @@ use crate::inventory::blocking;
 use crate::remote::short;
 use crate::session::Session;
 use crate::stages::fetch::fetch;
+use crate::stages::joined_ids;
 use crate::state::Launched;
 
 /// Outputs that are fetched at the same time.
@@ -126,6 +127,8 @@ pub(crate) enum What {
     Unreadable(String),
     /// Its last line has no end, which it should have.
     CutOff,
+    /// The ids of a row, joined by the service, are not those that were sent.
+    Ids(OtherIds),
 }
 
 impl What {
@@ -160,6 +163,7 @@ impl fmt::Display for Defect {
                 "the last line of its output has no end, unlike all others: it may be cut off within \
                  its last value",
             ),
+            What::Ids(other) => joined_ids::describe(f, self.sent.ordinal, other),
         }
     }
 }
@@ -282,7 +286,8 @@ pub(crate) async fn collect(
     Ok(defects)
 }
 
-fn is_known(session: &Session, fingerprint: &str, sent: &Sent) -> bool {
+/// Whether the answer to something is recorded.
+pub(crate) fn is_known(session: &Session, fingerprint: &str, sent: &Sent) -> bool {
     session.state(|s| {
         if sent.whole {
             // One that lacks refused rows is asked for again.
@@ -566,6 +571,13 @@ async fn verify(
             return Ok(Err(Defect { sent, what }));
         }
     };
+    if sent.whole
+        && let Some(other) = joined_ids::of_output(&session, &sent, &path).await?
+    {
+        remove(&path)?;
+        let what = What::Ids(other);
+        return Ok(Err(Defect { sent, what }));
+    }
     let answer = AnsweredPiece {
         piece: sent.piece,
         uri: uri.to_string(),
