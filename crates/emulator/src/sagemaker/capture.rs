@@ -21,10 +21,10 @@ pub(crate) async fn write(
     scratch: &Path,
 ) -> Result<(), String> {
     let hour = started.strftime("%Y/%m/%d/%H").to_string();
-    let sides: [(&str, fn(&InputObject) -> &Place); 2] =
-        [("input", |o| &o.source), ("output", |o| &o.output)];
-    for (side, place) in sides {
-        let manifest = manifest(captured.iter().map(place).collect());
+    let sources = captured.iter().map(|o| &o.source).collect();
+    let outputs = captured.iter().map(|o| &o.output).collect();
+    for (side, places) in [("input", sources), ("output", outputs)] {
+        let manifest = manifest(places);
         let path = scratch.join("capture.json");
         let failed = |e: String| {
             format!("ClientError: cannot write the captured data to s3://{destination}: {e}")

@@ -97,9 +97,18 @@ async fn quotas_rates_and_delays_are_faults_too() {
     let call = async |target| send(&emulator.endpoint, Call::json(target)).await;
     let refused = call("SageMaker.CreateTransformJob").await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
-    assert!(refused.body.contains("ResourceLimitExceeded"), "{}", refused.body);
+    assert!(
+        refused.body.contains("ResourceLimitExceeded"),
+        "{}",
+        refused.body
+    );
     assert!(call("SageMaker.ListModels").await.body.contains("Models"));
-    assert!(call("SageMaker.ListModels").await.body.contains("Rate exceeded"));
+    assert!(
+        call("SageMaker.ListModels")
+            .await
+            .body
+            .contains("Rate exceeded")
+    );
     let slow = send(&emulator.endpoint, Call::s3("PUT", "/bucket/slow")).await;
     assert!(slow.body.contains("<Code>SlowDown</Code>"), "{}", slow.body);
     put(&s3, "slow", b"x").await;
