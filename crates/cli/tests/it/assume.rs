@@ -106,11 +106,13 @@ fn the_variable_reaches_the_services_that_a_run_starts() {
         .json();
     let pid = lab.project.endpoint(".gristmill").unwrap()["pid"].to_string();
     let folder = lab.project.path(".gristmill/local").display().to_string();
-    let plain = told["error"]
-        .to_string()
-        .replace(&pid, "PID")
-        .replace(&folder, "DIR");
-    insta::assert_snapshot!(plain, @"");
+    let text = |key: &str| told["error"][key].as_str().unwrap();
+    let plain = format!("{}\n{}", text("message"), text("help"));
+    let plain = plain.replace(&pid, "PID").replace(&folder, "DIR");
+    insta::assert_snapshot!(plain, @r#"
+    GRISTMILL_ASSUME is "crlf=strip,distribution=one,bom=keep", but the embedded services in DIR run already and assume crlf=keep, distribution=queue
+    end them with `kill PID` (what they hold is kept), or take another --work-dir
+    "#);
 }
 
 #[test]
