@@ -163,14 +163,14 @@ mod tests {
                 "7,x,0.1\n,y,0.2\n9,é,0.3\n10,w,0.4\n",
                 other(0, "007,x", Some("7,x")),
             ),
-            (
-                "007,x,0.1\n,y,0.2\n9\n10,w,0.4\n",
-                other(2, "9,é", Some("9")),
-            ),
             ("007,x,0.1\n,y,0.2\n9,é,0.3\n", other(3, "10,w", None)),
         ];
         for (text, wanted) in cases {
             assert_eq!(compare(text, &[]), wanted, "{text}");
         }
+        let path = folder.path().join("s.csv.out");
+        std::fs::write(&path, "007,x,0.1\n,y,0.2\n9\n10,w,0.4\n").unwrap();
+        let torn = shard.other_ids(2, &[], &path, "s.csv");
+        assert!(matches!(torn, Err(TabularError::Prediction { .. })));
     }
 }

@@ -21,12 +21,10 @@ use crate::exit_code::ExitCode;
 use crate::session::Session;
 use crate::stages::capacity::{Capacity, told};
 use crate::stages::outputs::{Defect, collect};
+use crate::stages::pace::Pace;
 use crate::stages::watch::{self, Created, Ended, NOT_STOPPED_YET, STOP_LIMIT};
 use crate::state::Launched;
 
-/// Between two descriptions, of whichever jobs, against AWS: it throttles at about two a second for an
-/// account.
-const LOOKS_APART: Duration = Duration::from_secs(1);
 /// How long descriptions of a job may fail in a row before the attempt ends. The job goes on.
 const UNSEEN_LIMIT: Duration = Duration::from_secs(900);
 const LOCAL_UNSEEN_LIMIT: Duration = Duration::from_secs(60);
@@ -102,7 +100,7 @@ pub(crate) struct Fleet {
     to_collect: VecDeque<(Ended, Launched, bool)>,
     collecting: JoinSet<Result<Option<Box<Outcome>>, RunError>>,
     capacity: Capacity,
-    last_look: Option<Instant>,
+    pace: Pace,
     /// The first job that ran longer than it may.
     timed_out: Option<RunError>,
 }
@@ -121,7 +119,7 @@ impl Fleet {
             to_collect: VecDeque::new(),
             collecting: JoinSet::new(),
             capacity: Capacity::new(session.local),
-            last_look: None,
+            pace: Pace::new(session.local),
             timed_out: None,
         })
     }
@@ -257,11 +255,7 @@ impl Fleet {
     fn next_look(&self) -> Option<(usize, Instant)> {
         let jobs = self.open.iter().enumerate();
         let (index, job) = jobs.min_by_key(|(_, o)| o.next)?;
-        let apart = self
-            .last_look
-            .filter(|_| !self.session.local)
-            .map(|last| last + LOOKS_APART);
-        Some((index, apart.map_or(job.next, |apart| apart.max(job.next))))
+        Some((index, self.pace.at(job.next)))
     }
 
     /// Does what is due.
@@ -335,7 +329,7 @@ impl Fleet {
             return Ok(());
         };
         let name = job.name.clone();
-        self.last_look = Some(Instant::now());
+        self.pace.looked(Instant::now());
         let described = tokio::select! {
             biased;
             () = self.session.cancel.cancelled() => return Err(self.interrupted().await),

@@ -11,6 +11,7 @@ pub(crate) mod fetch;
 pub(crate) mod fleet;
 pub(crate) mod joined_ids;
 pub(crate) mod outputs;
+pub(crate) mod pace;
 pub(crate) mod plain_copy;
 pub(crate) mod publish;
 pub(crate) mod refused;

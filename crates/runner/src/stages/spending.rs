@@ -64,7 +64,7 @@ fn billed(job: &Launched) -> Option<BilledJob> {
 fn least(state: &RunState, rows: u64, price: Option<f64>) -> Spent {
     let hours_a_row = state.launches.iter().filter_map(|job| {
         let given = rows_given(state, job);
-        let hours = spent(billed(job), None).instance_hours;
+        let hours = spent([billed(job)?], None).instance_hours;
         (given > 0).then(|| hours / precise(given))
     });
     let least = hours_a_row.fold(f64::INFINITY, f64::min);
