@@ -193,7 +193,7 @@ fn joined_objects(view: &mut View<'_>) {
     };
     // Without a filter, what is stored is the record with the answer under its name, which is read.
     let fine = match view.text(OUTPUT) {
-        Some(whole) if whole == "$" => true,
+        Some("$") => true,
         Some(_) => parsed(view, OUTPUT).is_none_or(|filter| only_answer(&filter)),
         None => true,
     };
