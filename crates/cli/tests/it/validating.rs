@@ -88,7 +88,7 @@ fn a_file_with_many_mistakes_is_told_all_of_them() {
     18:23 bad-value `transform.tags`: the tag `aws:team` begins with `aws:`, which is reserved by AWS
       -
     21:38 bad-value `score`: `from: prediction(0)` is not a prediction
-      fields of an answer are counted from 0: "prediction[0]"
+      fields of an answer are counted from 0, or named in JSON: "prediction[0]", "prediction.score"
     "#);
     let mut lines: Vec<u64> = problems
         .iter()

@@ -21,7 +21,7 @@ pub fn predictions(data: &[u8]) {
         AnswerLayout::csv()
     };
     let whole = rows(text, text.len() + 1, layout);
-    assert_eq!(rows(text, usize::from(buffer) + 1, layout), whole);
+    assert_eq!(rows(text, buffer + 1, layout), whole);
     let mut counted = Predictions::new(text, Path::new("p"), "s", layout);
     let all = counted.count_to_end();
     if whole.1.is_none() {
