@@ -10,6 +10,8 @@ mod inspect;
 mod local;
 mod params_file;
 mod plan;
+mod plan_jobs;
+mod prices;
 mod run;
 mod runs;
 mod schema;
