@@ -102,6 +102,8 @@ def timed(command, log):
     The kernel counts this process's own memory, at its highest, as the child's until that runs its
     program: nothing large is imported or read at once here. It is some 20 MB.
     """
+    # Only gristmill waits until its output is on the disk: not for what the tool before left unwritten.
+    os.sync()
     with open(log, "wb") as output:
         begun = time.perf_counter()
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)

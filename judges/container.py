@@ -8,6 +8,9 @@ ANSWER is one of
     short          the same, but one row too few
     short-at:SUM   the same, but without the row of that sum
     long           the same, but one row too many
+    cut-at:SUM     the same, but with an answer that ends by that sum cut off within its last digits
+    header         the same, with a line of names first
+    as:FORM        the sums in another form, see FORMS; with a final `-`, without the last newline
     text:TEXT      that text, a line a row
     status:CODE    that HTTP status, always
     flaky:N        status 500 to the first N requests, then `sum`
@@ -56,6 +59,20 @@ def sums(body, media):
     return [repr(sum(float(cell) for cell in row if cell is not None)) for row in rows(body)]
 
 
+# How `as:FORM` writes the answers to a request.
+FORMS = {
+    "pairs": lambda sums: "".join(f'{s},"a, b"\n' for s in sums),
+    "python": lambda sums: "".join(f"[{s}, 'a, b']\n" for s in sums),
+    "numpy": lambda sums: "".join(f"[ {s} 1. ]\n" for s in sums),
+    "list": lambda sums: "".join(f'[{s}, "a"]\n' for s in sums),
+    "object": lambda sums: "".join(f'{{"label": "a", "of": [{{"score": {s}}}]}}\n' for s in sums),
+    "glued": lambda sums: "".join(f'{{"label": "a", "of": [{{"score": {s}}}]}}' for s in sums),
+    "predictions": lambda sums: json.dumps({"predictions": [float(s) for s in sums]}, indent=1) + "\n",
+    "named": lambda sums: json.dumps({"predictions": [{"score": float(s), "label": "a"} for s in sums]}) + "\n",
+    "batch": lambda sums: json.dumps([[float(s), "a"] for s in sums]) + "\n",
+}
+
+
 def turn_of_all():
     """How many requests all containers of this folder have had, this one included."""
     with LOCK, open("flaky-count", "a+") as count:
@@ -101,6 +118,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             lines = [line for line in lines if float(line) != float(VALUE)]
         if KIND == "long":
             lines.append("0.0")
+        if KIND == "cut-at" and float(lines[-1]) == float(VALUE):
+            return self.reply(200, "\n".join(lines)[:-2])
+        if KIND == "header":
+            lines = ["score"] + lines
+        if KIND == "as":
+            text = FORMS[VALUE.rstrip("-")](lines)
+            return self.reply(200, text[:-1] if VALUE.endswith("-") else text)
         if KIND == "text":
             lines = [VALUE for _ in lines]
         if KIND == "env":

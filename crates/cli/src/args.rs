@@ -358,6 +358,7 @@ pub(crate) struct RunsArgs {
 
 /// `local`.
 #[derive(Debug, Clone, Args)]
+#[command(after_long_help = gristmill_emulator::faults_help())]
 pub(crate) struct LocalArgs {
     /// The folder that holds all state of the services.
     #[arg(
@@ -386,9 +387,16 @@ pub(crate) struct LocalArgs {
     /// End after so many seconds without a call and without a running job.
     #[arg(long, value_name = "SECONDS", env = "GRISTMILL_LOCAL_IDLE_EXIT")]
     pub(crate) idle_exit: Option<u64>,
-    /// Answers to what AWS leaves undocumented, as JSON; without it, the likelier ones.
-    #[arg(long, value_name = "FILE", env = "GRISTMILL_LOCAL_BEHAVIOUR")]
-    pub(crate) behaviour: Option<PathBuf>,
+    /// What the service is taken to do where AWS does not say: NAME=VALUE, several with commas or one
+    /// by one. `list` prints all names and values. In the variable, it also reaches the services that
+    /// `--local` starts; those that run already must be in accord with it.
+    #[arg(
+        long,
+        value_name = "NAME=VALUE|list",
+        value_delimiter = ',',
+        env = "GRISTMILL_ASSUME"
+    )]
+    pub(crate) assume: Vec<String>,
     /// Transform jobs read and write there, and not in the S3 that is served here; its credentials
     /// are those of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and calls may be signed with them.
     #[arg(

@@ -22,7 +22,12 @@ pub(crate) struct View {
     /// Another process does the work: how far a stage is, is not known.
     watching: bool,
     current: Mutex<Option<Bar>>,
+    /// A stage that began while another was shown: with several jobs, scores come while shards are cut.
+    next: Mutex<Option<Begun>>,
 }
+
+/// A stage as it was announced: bytes and rows to go through, if known.
+type Begun = (Stage, Option<u64>, Option<u64>);
 
 enum Kind {
     Terminal { colour: bool },
@@ -51,6 +56,7 @@ impl View {
             verbose: global.verbose > 0,
             watching: false,
             current: Mutex::new(None),
+            next: Mutex::new(None),
         }
     }
 
@@ -119,9 +125,12 @@ impl View {
                 seconds,
                 summary,
             } => {
-                self.clear();
+                if self.is_shown(*stage) {
+                    self.clear();
+                }
                 let text = format!("{summary}  {}", duration(*seconds));
                 self.labelled(GREEN, &format!("{:<10} ", stage.name()), &text);
+                self.show_next(*stage);
             }
             Event::StageReused { stage, summary } => {
                 self.labelled(GREEN, &format!("{:<10} ", stage.name()), summary);
@@ -150,8 +159,31 @@ impl View {
         }
     }
 
+    fn is_shown(&self, stage: Stage) -> bool {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().is_some_and(|bar| bar.stage == stage)
+    }
+
+    /// Shows the stage that began while the one that has now ended was shown.
+    fn show_next(&self, ended: Stage) {
+        let next = self
+            .next
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        match next {
+            Some((stage, bytes, rows)) if stage != ended => self.start(stage, bytes, rows),
+            _ => {}
+        }
+    }
+
     fn start(&self, stage: Stage, total_bytes: Option<u64>, total_rows: Option<u64>) {
         if !matches!(self.kind, Kind::Terminal { .. }) {
+            return;
+        }
+        if stage == Stage::Transform && self.is_shown(Stage::Shards) {
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            *next = Some((stage, total_bytes, total_rows));
             return;
         }
         let by_bytes = total_bytes.is_some() || total_rows.is_none();

@@ -2,6 +2,7 @@
 
 use crate::config::{CloudConfig, LocalEndpoint, Timeouts};
 use crate::error::{CloudError, CloudErrorKind};
+use crate::job_logs::JobLogs;
 use crate::store::Store;
 use crate::transforms::Transforms;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -28,6 +29,7 @@ fn behavior() -> BehaviorVersion {
 pub struct Cloud {
     store: Store,
     transforms: Transforms,
+    job_logs: JobLogs,
     is_aws: bool,
     /// The place of S3's endpoint if one is configured: a URL may hold more, such as a password.
     s3_place: Option<String>,
@@ -66,6 +68,7 @@ impl Cloud {
         Ok(Self {
             store: Store::new(reads, writes, &config),
             transforms: Transforms::new(aws_sdk_sagemaker::Client::new(&sdk)),
+            job_logs: JobLogs::new(aws_sdk_cloudwatchlogs::Client::new(&sdk)),
             is_aws: s3_url.as_deref().is_none_or(is_aws),
             s3_place: s3_url.as_deref().map(place_of),
         })
@@ -87,6 +90,11 @@ impl Cloud {
     /// Objects.
     pub fn store(&self) -> Store {
         self.store.clone()
+    }
+
+    /// What transform jobs log.
+    pub fn job_logs(&self) -> JobLogs {
+        self.job_logs.clone()
     }
 
     /// Transform jobs and models.

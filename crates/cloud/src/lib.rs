@@ -2,7 +2,7 @@
 //!
 //! The only crate with credentials and TLS. It never prints, never looks into the bytes it moves,
 //! and knows nothing of rows. Start at [`Cloud::connect`]: [`Store`] is S3, [`Transforms`] is
-//! SageMaker, every failure is a [`CloudError`].
+//! SageMaker, [`JobLogs`] is what its jobs log, every failure is a [`CloudError`].
 //!
 //! What holds everywhere:
 //! - an object is written whole or not at all, and the store has confirmed its checksum;
@@ -21,6 +21,7 @@ mod config;
 mod connect;
 mod download;
 mod error;
+mod job_logs;
 mod listing;
 mod models;
 mod multipart;
@@ -38,6 +39,7 @@ pub use config::{CloudConfig, LocalEndpoint, RetryPolicy, Timeouts, Transfer};
 pub use connect::Cloud;
 pub use download::{Expected, GetReceipt};
 pub use error::{CloudError, CloudErrorKind, ErrorDetails};
+pub use job_logs::{JobLogs, TRANSFORM_LOG_GROUP};
 pub use models::{CreateModel, ModelInfo, VpcConfig};
 pub use probe::{Capabilities, Lack, PROBE_PREFIX};
 pub use redact::{MESSAGE_MAX_CHARS, REDACTED, clean};

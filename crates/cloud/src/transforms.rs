@@ -6,6 +6,7 @@ use crate::store::not_found_is_none;
 use crate::transform_job::{CreateTransformJob, JobInfo, JobSummary, Tag};
 use crate::transform_wire::{fill, job_info, job_summary};
 use aws_sdk_sagemaker::Client;
+use aws_sdk_sagemaker::config::retry::RetryConfig;
 use aws_sdk_sagemaker::operation::list_transform_jobs::ListTransformJobsOutput;
 use std::collections::HashSet;
 use std::fmt;
@@ -60,16 +61,38 @@ impl Transforms {
     /// # Errors
     /// Any [`CloudErrorKind`] of a request, [`CloudErrorKind::NotFound`] excepted.
     pub async fn describe_job(&self, name: &str) -> Result<Option<JobInfo>, CloudError> {
+        self.describe(name, None).await
+    }
+
+    /// As [`Transforms::describe_job`], in one request that is not sent again: for a poller that
+    /// keeps a pace of its own and asks again later anyway.
+    ///
+    /// # Errors
+    /// Any [`CloudErrorKind`] of a request, [`CloudErrorKind::NotFound`] excepted.
+    pub async fn describe_job_once(&self, name: &str) -> Result<Option<JobInfo>, CloudError> {
+        let once = RetryConfig::standard().with_max_attempts(1);
+        self.describe(name, Some(once)).await
+    }
+
+    async fn describe(
+        &self,
+        name: &str,
+        retry: Option<RetryConfig>,
+    ) -> Result<Option<JobInfo>, CloudError> {
         let attempts = Attempts::default();
-        let answer = self
+        let request = self
             .client
             .describe_transform_job()
             .transform_job_name(name)
             .customize()
-            .interceptor(attempts.counter())
-            .send()
-            .await;
-        match answer {
+            .interceptor(attempts.counter());
+        let request = match retry {
+            Some(retry) => {
+                request.config_override(aws_sdk_sagemaker::Config::builder().retry_config(retry))
+            }
+            None => request,
+        };
+        match request.send().await {
             Ok(output) => Ok(Some(job_info(&output))),
             Err(e) => not_found_is_none(CloudError::from_sdk(
                 "sagemaker DescribeTransformJob",

@@ -1,6 +1,7 @@
 //! Who serves a folder, and with which keys: `endpoint.json`, the lock beside it, and the keys
 //! that outlive a restart.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -28,6 +29,9 @@ pub struct Endpoint {
     pub account: String,
     /// The process that serves.
     pub pid: u32,
+    /// Every switch of [`crate::assume`] with its value.
+    #[serde(default)]
+    pub assume: BTreeMap<String, String>,
 }
 
 impl Endpoint {

@@ -28,6 +28,9 @@ pub(crate) enum ObjectsError {
     /// No bucket of that name: to a listing, the same as no objects.
     #[error("no bucket {0:?}")]
     NoSuchBucket(String),
+    /// No object of that key, as the store says it.
+    #[error("{0}")]
+    NoSuchKey(String),
     /// As the store says it.
     #[error("{0}")]
     Failed(String),
@@ -37,6 +40,7 @@ impl From<StoreError> for ObjectsError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NoSuchBucket { bucket } => Self::NoSuchBucket(bucket),
+            missing @ StoreError::NoSuchKey { .. } => Self::NoSuchKey(missing.to_string()),
             other => Self::Failed(other.to_string()),
         }
     }

@@ -7,8 +7,9 @@
 //!
 //! The tour:
 //!
-//! - [`config`]: what an emulator is told at its start, and the switches for behaviour that AWS
-//!   does not document.
+//! - [`config`]: what an emulator is told at its start.
+//! - [`assume`]: the switches for behaviour that AWS does not document.
+//! - `faults`: what goes wrong on purpose.
 //! - [`server`]: the port, the routing, the signal handling.
 //! - [`store`]: objects on disk; a crash at any moment leaves whole objects only.
 //! - `s3`: the S3 protocol over [`store`].
@@ -21,6 +22,7 @@
 //! would otherwise look like an agreement.
 
 mod answer;
+pub mod assume;
 pub mod config;
 mod containers;
 pub mod endpoint_file;
@@ -36,10 +38,13 @@ pub mod server;
 mod signature;
 mod state;
 pub mod store;
+mod words;
 
-pub use config::{Behaviour, EmulatorConfig};
+pub use assume::{AssumeError, Assumptions};
+pub use config::EmulatorConfig;
 pub use containers::container_main;
 pub use endpoint_file::Endpoint;
 pub use error::EmulatorError;
+pub use faults::faults_help;
 pub use other_s3::OtherS3;
 pub use server::{Server, serve};

@@ -101,8 +101,14 @@ impl OtherS3 {
     ) -> Result<(u64, File), ObjectsError> {
         let get = self.client.get_object().bucket(bucket).key(key);
         let object = get.send().await.map_err(|e| {
+            let missing = e.as_service_error().is_some_and(|s| s.is_no_such_key());
             let said = DisplayErrorContext(e);
-            ObjectsError::Failed(format!("cannot read s3://{bucket}/{key}: {said}"))
+            let text = format!("cannot read s3://{bucket}/{key}: {said}");
+            if missing {
+                ObjectsError::NoSuchKey(text)
+            } else {
+                ObjectsError::Failed(text)
+            }
         })?;
         let stated = object.content_length;
         let file = tempfile::tempfile_in(folder).map_err(failed)?;

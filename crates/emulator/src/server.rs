@@ -23,7 +23,7 @@ use crate::answer::{Body, Guarded, JSON, answer, fault_answer, service_error};
 use crate::config::EmulatorConfig;
 use crate::endpoint_file::{DirLock, Endpoint, Keys};
 use crate::error::{EmulatorError, ServiceError};
-use crate::faults::{Fault, Faults};
+use crate::faults::{Call, Fault, Faults};
 use crate::idle::Activity;
 use crate::sagemaker::{self, SageMaker};
 use crate::signature::{self, Signed};
@@ -95,6 +95,7 @@ impl Server {
             region: config.region.clone(),
             account: EmulatorConfig::ACCOUNT.to_owned(),
             pid: std::process::id(),
+            assume: config.assume.to_map(),
         };
         endpoint.write(&config.dir)?;
         let s3 = s3::service(store.clone(), &config.region, &keys);
@@ -250,11 +251,11 @@ impl Router {
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Guarded>, Withheld> {
         let guard = self.state.activity.begin();
         let json = request.headers().contains_key("x-amz-target");
-        let fault = self.state.faults.for_request(
-            request.method(),
-            request.uri().path(),
-            request.headers(),
-        );
+        let mut call = Call::new(request.method(), request.uri().path(), request.headers());
+        if call.creates_a_job() {
+            call.running = self.state.sagemaker.running();
+        }
+        let fault = self.state.faults.for_call(call);
         let mut response = match fault {
             Some(Fault::Reset) => return Err(Withheld),
             Some(Fault::Answer {
@@ -266,6 +267,10 @@ impl Router {
                 let lost = self.dispatch(request, json).await;
                 drop(lost);
                 return Err(Withheld);
+            }
+            Some(Fault::Delay(delay)) => {
+                tokio::time::sleep(delay).await;
+                self.dispatch(request, json).await
             }
             None => self.dispatch(request, json).await,
         };

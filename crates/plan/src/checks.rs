@@ -2,6 +2,7 @@
 //! values, in which `null` is a hole that no rule complains about.
 
 mod columns;
+mod join;
 mod locations;
 mod processing;
 mod refused;
@@ -12,7 +13,7 @@ mod stages;
 mod training;
 mod warnings;
 
-pub(crate) use columns::{constant_type, prediction_index};
+pub(crate) use columns::{PredictionAt, constant_type, prediction_at};
 pub(crate) use processing::fits_columns;
 
 use serde_json::{Map, Value};
@@ -35,6 +36,7 @@ pub(crate) fn all(root: &Value, places: &Places, limits: &Limits) -> Vec<Problem
     shards::check(&mut view);
     service::check(&mut view);
     processing::check(&mut view);
+    join::check(&mut view);
     refused::check(&mut view);
     columns::check(&mut view);
     locations::check(&mut view);

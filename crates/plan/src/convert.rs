@@ -6,14 +6,17 @@ use std::path::{Component, Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::checks::{constant_type, prediction_index};
+use crate::checks::{PredictionAt, constant_type, prediction_at};
 use crate::encodings::parse_encoding;
 use crate::limits::{
     DEFAULT_PARQUET_PAYLOAD_IN_MB, DEFAULT_PAYLOAD_IN_MB, DEFAULT_ROW_GROUP_ROWS,
     DEFAULT_SHARD_BYTES, Limits, REQUEST_ROW_GROUP_ROWS,
 };
 use crate::problem::{Problem, Problems, code};
-use crate::spec::{DialectHints, Local, LocalModel, Location, Places, Prepare, Source, Spec, Work};
+use crate::server_join;
+use crate::spec::{
+    DialectHints, Join, Local, LocalModel, Location, Places, Prepare, Source, Spec, Work,
+};
 
 /// Fills in what follows from other keys. A hole in one of these leaves a hole.
 pub(crate) fn computed_defaults(root: &mut Value) {
@@ -156,7 +159,22 @@ pub(crate) fn spec(
     };
     spec.places = places;
     locate(&mut spec, base);
+    join_by_the_service(&mut spec);
     Ok(spec)
+}
+
+/// What `join: server` is made of.
+fn join_by_the_service(spec: &mut Spec) {
+    let (ids, taken) = (
+        spec.prepare.id.len(),
+        server_join::taken(spec.assemble.as_ref()),
+    );
+    if let Some(transform) = spec.transform.as_mut().filter(|t| t.join == Join::Server) {
+        let stated = transform
+            .answer_columns
+            .and_then(|n| usize::try_from(n).ok());
+        transform.data_processing = Some(server_join::processing(ids, stated.unwrap_or(taken)));
+    }
 }
 
 fn section(root: &mut Value, key: &str) -> Option<Value> {
@@ -282,10 +300,13 @@ fn normal_column(column: &Value) -> Value {
     let name = &column["name"];
     let kind = column.get("type");
     if let Some(from) = column["from"].as_str() {
-        return match prediction_index(from) {
-            Some(Ok(index)) => {
-                let kind = kind.cloned().unwrap_or_else(|| Value::from("float64"));
+        let kind = kind.cloned().unwrap_or_else(|| Value::from("float64"));
+        return match prediction_at(from) {
+            Some(Ok(PredictionAt::Cell(index))) => {
                 json!({ "name": name, "from": "prediction", "index": index, "type": kind })
+            }
+            Some(Ok(PredictionAt::Path(path))) => {
+                json!({ "name": name, "from": "field", "path": path, "type": kind })
             }
             _ => json!({ "name": name, "from": "source", "column": from }),
         };

@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use crate::plan::{InputFile, Inventory, Plan, Roles, Sample, SourcePlan};
 use crate::planner::{self, Basis};
 use crate::problem::{Problem, Problems, code};
-use crate::spec::{ColumnFrom, Columns, Model, ShardFormat, Spec, Transform};
+use crate::spec::{ColumnFrom, Columns, Join, Model, ShardFormat, Spec, Transform};
 use crate::template::nearest;
 use crate::tree::shorten;
 use crate::waves::Waves;
@@ -125,7 +125,7 @@ fn roles(spec: &Spec, names: &[String]) -> Result<Roles, Problems> {
     let mut problems = missing(spec, names, &known);
     let shards = written(spec, &known);
     problems.extend(input_filter(spec, &shards));
-    if shards.len() == usize::from(prepare.label.is_some()) {
+    if shards.len() == usize::from(prepare.label.is_some()) + joined(spec).len() {
         let place = spec.places.of("prepare");
         let message = match prepare.label {
             Some(_) => "no column is left beside the label: all others are in `prepare.drop`",
@@ -164,7 +164,14 @@ fn known(spec: &Spec, names: &[String]) -> Vec<String> {
     names.iter().filter(agreed).cloned().collect()
 }
 
-/// The columns of the shards in order: the label, then the selected ones, or all that are neither
+/// The ids that the service joins.
+fn joined(spec: &Spec) -> &[String] {
+    let server = spec.transform.as_ref().map(|t| t.join) == Some(Join::Server);
+    let ids = server.then_some(spec.prepare.id.as_slice());
+    ids.unwrap_or_default()
+}
+
+/// The columns of the shards in order: ids that the service joins, the label, then the selected ones, or all that are neither
 /// ids nor dropped.
 fn written(spec: &Spec, names: &[String]) -> Vec<String> {
     let prepare = &spec.prepare;
@@ -175,7 +182,8 @@ fn written(spec: &Spec, names: &[String]) -> Vec<String> {
     };
     let others = prepare.select.as_deref().unwrap_or(names).iter();
     let others = others.filter(kept).filter(|name| Some(*name) != label);
-    label.into_iter().chain(others).cloned().collect()
+    let ids = joined(spec).iter();
+    ids.chain(label).chain(others).cloned().collect()
 }
 
 /// A problem for each name that the input, or its contract, does not have.
@@ -265,6 +273,7 @@ fn request(spec: &Spec, transform: &Transform) -> TransformRequest {
         run_id: "<run id>".into(),
         work_uri: work.to_owned(),
         fingerprint: "<fingerprint>".into(),
+        wave: None,
         attempt: 1,
         model_name,
         input: JobInput::Prefix(format!("{work}runs/<run id>/shards/<fingerprint>/")),

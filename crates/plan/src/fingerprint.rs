@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::plan::{InputFile, Plan};
-use crate::spec::{OnBadRow, ShardFormat, Transform};
+use crate::spec::{Answers, OnBadRow, ShardFormat, Transform};
 
 /// Hex digits of a short hash: 48 bits, enough to tell one pipeline's runs apart.
 const SHORT: usize = 12;
@@ -150,12 +150,17 @@ fn stored_records(transform: &Transform, settings: &mut Value) {
 /// What the published bytes depend on, and where they go.
 pub fn assemble(transform: &Fingerprint, plan: &Plan) -> Fingerprint {
     let settings = plan.assemble.as_ref().map(|assemble| {
-        json!({
+        let mut settings = json!({
             "columns": assemble.columns,
             "format": assemble.format,
             "to": assemble.to,
             "max_rows": assemble.max_rows,
-        })
+        });
+        // Absent where it is the default, so that runs of older versions go on.
+        if assemble.answers != Answers::Auto {
+            settings["answers"] = json!(assemble.answers);
+        }
+        settings
     });
     Fingerprint::new("assemble", Some(transform), json!({ "settings": settings }))
 }

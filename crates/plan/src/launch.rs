@@ -159,6 +159,8 @@ pub struct RunFacts {
     pub work_uri: String,
     /// The transform stage's fingerprint (hex).
     pub fingerprint: String,
+    /// Which of several first jobs it is, from 1; `None` for the only one and for later jobs.
+    pub wave: Option<u32>,
     /// From 1.
     pub attempt: u32,
     /// The model's name in the service: `transform.model`, or that of the one created.
@@ -225,6 +227,7 @@ pub fn launch(plan: &Plan, run: &RunFacts) -> Result<TransformRequest, LaunchErr
         &run.work_uri,
         &run.run_id,
         &run.fingerprint,
+        run.wave,
         run.attempt,
     );
     Ok(request(transform, name, run))
@@ -329,19 +332,21 @@ fn tags(own: &BTreeMap<String, String>, run: &RunFacts) -> Vec<Tag> {
 /// The longest part of a pipeline's name that goes into a job's name.
 pub(crate) const NAME_IN_JOB: usize = 24;
 
-/// `<name, at most 24>-<12 hex of sha256 over work.uri, run id and fingerprint>-a<attempt>`:
+/// `<name, at most 24>-<12 hex of sha256 over work.uri, run id and fingerprint>[-w<wave>]-a<attempt>`:
 /// the same for the same work wherever it is computed, different for any other. At most
-/// 24 + 1 + 12 + 2 + 10 = 49 of the 63 characters allowed. Characters that the API does not
+/// 24 + 1 + 12 + 2 + 10 + 2 + 10 = 61 of the 63 characters allowed. Characters that the API does not
 /// take are replaced, so the result is valid whatever comes in.
 pub fn job_name(
     name: &str,
     work_uri: &str,
     run_id: &str,
     fingerprint: &str,
+    wave: Option<u32>,
     attempt: u32,
 ) -> String {
     let hash = crate::fingerprint::short_hash(&[work_uri, run_id, fingerprint]);
-    format!("{}-{hash}-a{attempt}", api_name(name, NAME_IN_JOB))
+    let wave = wave.map(|wave| format!("-w{wave}")).unwrap_or_default();
+    format!("{}-{hash}{wave}-a{attempt}", api_name(name, NAME_IN_JOB))
 }
 
 /// `name` reduced to `[a-zA-Z0-9](-*[a-zA-Z0-9])*` of at most `max` characters, never empty.

@@ -26,6 +26,7 @@ pub mod planner;
 pub mod prices;
 pub mod problem;
 pub mod request_settings;
+pub mod server_join;
 pub mod simulator;
 pub mod spec;
 pub mod waves;

@@ -13,8 +13,8 @@ use crate::forecast::{Forecast, ShardTable};
 use crate::launch::TransformRequest;
 use crate::planner::{Choices, Setting};
 use crate::spec::{
-    Assemble, Columns, Dialect, LocalModel, Location, OnBadRow, OnEmpty, OnNewColumn, Prepare,
-    Ready, Shards, SourceFormat, Transform, Work,
+    Assemble, Columns, Dialect, Join, LocalModel, Location, OnBadRow, OnEmpty, OnNewColumn,
+    Prepare, Ready, Shards, SourceFormat, Transform, Work,
 };
 use crate::waves::Waves;
 
@@ -112,6 +112,26 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
+impl Plan {
+    /// With `transform.join: server`, how many ids stand first in each record of a shard, and of what
+    /// a job stores; else 0.
+    #[must_use]
+    pub fn joined_ids(&self) -> usize {
+        let join = self.transform.as_ref().map(|transform| transform.join);
+        match join {
+            Some(Join::Server) => self.columns.ids.len(),
+            Some(Join::Local) | None => 0,
+        }
+    }
+
+    /// What the model gets of the columns of the shards.
+    #[must_use]
+    pub fn model_columns(&self) -> &[String] {
+        let columns = self.columns.shards.get(self.joined_ids()..);
+        columns.unwrap_or_default()
+    }
+}
+
 /// The source with its inputs found and its dialect complete.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourcePlan {
@@ -152,8 +172,8 @@ pub struct SourcePlan {
 /// What happens to each column of the source. `shards` and `carried` may share columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roles {
-    /// Written to the shards, in this order: with `transform`, what the model gets; with
-    /// `prepare.label`, the label first.
+    /// Written to the shards, in this order: with `transform`, what the model gets, but for ids that
+    /// the service joins ([`Plan::joined_ids`]); with `prepare.label`, the label first.
     pub shards: Vec<String>,
     /// `prepare.id`.
     pub ids: Vec<String>,

@@ -4,7 +4,9 @@
 mod job_settings;
 mod prepare;
 
-pub use job_settings::{DataCaptureConfig, DataProcessing, ExperimentConfig, Jobs, JoinSource};
+pub use job_settings::{
+    DataCaptureConfig, DataProcessing, ExperimentConfig, Jobs, Join, JoinSource,
+};
 pub use prepare::{Label, LabelRule, OnMissing, Prepare, Split};
 
 use std::collections::BTreeMap;
@@ -496,7 +498,13 @@ pub struct Transform {
     pub invocations_max_retries: u32,
     /// Merged over the model's own.
     pub environment: BTreeMap<String, String>,
-    /// The service's own filters and join.
+    /// Who puts ids beside answers.
+    #[serde(default)]
+    pub join: Join,
+    /// With [`Join::Server`], how many columns an answer has; `None`: as many as `assemble` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_columns: Option<u32>,
+    /// The service's own filters and join; with [`Join::Server`], those that it is made of.
     pub data_processing: Option<DataProcessing>,
     /// Manifests of what was read and written.
     pub data_capture_config: Option<DataCaptureConfig>,
@@ -512,6 +520,9 @@ pub struct Transform {
     pub tags: BTreeMap<String, String>,
     /// Seconds from the job's CreationTime after which it is stopped; none by default.
     pub job_timeout: Option<u64>,
+    /// Seconds that one call waits for a job to be let in: see [`Transform::capacity_wait`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_wait: Option<u64>,
     /// What happens to the job when the runner is interrupted.
     pub on_interrupt: OnInterrupt,
     /// 1 to 10. See [`Transform::max_jobs`].
@@ -535,7 +546,15 @@ impl Transform {
     /// down to single rows, since each cut takes a root of the rows that remain.
     pub const REFUSAL_LEVELS: u32 = 3;
 
-    /// Jobs that one call creates at most.
+    /// Seconds that one call waits for a job to be let in while the service answers
+    /// `ResourceLimitExceeded`, or `ThrottlingException` after all attempts of a request, and no job of
+    /// the run is under way that will make room; by default half an hour.
+    pub fn capacity_wait(&self) -> u64 {
+        self.capacity_wait.unwrap_or(1_800)
+    }
+
+    /// Jobs that one call creates at most; those that share the shards ([`Transform::jobs`]) count as
+    /// one.
     pub fn max_jobs(&self) -> u32 {
         match self.on_refused_row {
             OnRefusedRow::Fail => self.max_attempts,
@@ -651,6 +670,9 @@ pub struct Assemble {
     pub mode: PublishMode,
     /// What is written.
     pub format: OutputFormat,
+    /// What a document of JSON answers.
+    #[serde(default)]
+    pub answers: Answers,
     /// In the order of the output. Never empty; names are unique.
     pub columns: Vec<AssembleColumn>,
     /// Rows in one part.
@@ -677,6 +699,19 @@ pub enum OutputFormat {
     Parquet,
     /// CSV with a header.
     Csv,
+}
+
+/// `assemble.answers`: what one document of JSON is the answer to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answers {
+    /// An object with a list `predictions`: a request, an item a row. Any other: a row.
+    #[default]
+    Auto,
+    /// A row.
+    Rows,
+    /// A request: a list, or an object with a list `predictions`, of an item a row.
+    Batches,
 }
 
 /// One column of the output.
@@ -706,6 +741,14 @@ pub enum ColumnFrom {
         #[serde(rename = "type")]
         column_type: ColumnType,
     },
+    /// A value within an answer in JSON.
+    Field {
+        /// The steps down to it.
+        path: Vec<PathStep>,
+        /// What its text must parse as; by default float64.
+        #[serde(rename = "type")]
+        column_type: ColumnType,
+    },
     /// The same in every row.
     Constant {
         /// As text.
@@ -714,6 +757,16 @@ pub enum ColumnFrom {
         #[serde(rename = "type")]
         column_type: ColumnType,
     },
+}
+
+/// A step into a JSON value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PathStep {
+    /// An item of a list, from 0.
+    Index(usize),
+    /// A member of an object.
+    Name(String),
 }
 
 /// `local`: read under `--local` only.

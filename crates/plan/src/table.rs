@@ -721,6 +721,8 @@ static EXPERIMENT: Kind = Kind::Map(&Map {
 static ON_INTERRUPT: Kind = Kind::Enum(&[word("leave"), word("stop")]);
 static ATTEMPTS: Kind = Kind::Int(1, 10);
 static ON_REFUSED_ROW: Kind = Kind::Enum(&[word("fail"), word("quarantine")]);
+static JOIN: Kind = Kind::Enum(&[word("local"), word("server")]);
+static ANSWER_COLUMNS: Kind = Kind::Int(1, 100);
 static AUTO: Kind = Kind::Enum(&[word("auto")]);
 static JOB_COUNT: Kind = Kind::Int(1, limits::MOST_JOBS);
 static JOBS: Kind = Kind::AnyOf(&[&AUTO, &JOB_COUNT]);
@@ -751,7 +753,8 @@ static TRANSFORM: Kind = Kind::Map(&Map {
             "accept",
             &MEDIA_TYPE,
             "\"text/csv\"",
-            "What the model is asked to answer in: `text/csv` or `application/jsonlines`.",
+            "What the model is asked to answer in: `text/csv`, `application/jsonlines` or \
+             `application/json`. Answers are read as that.",
         ),
         key(
             "compression_type",
@@ -805,6 +808,20 @@ static TRANSFORM: Kind = Kind::Map(&Map {
             "{}",
             "Merged over the model's own; at most 16 entries.",
         ),
+        or(
+            "join",
+            &JOIN,
+            "\"local\"",
+            "Who puts ids beside answers. `local`: they never leave; answers are joined by position. \
+             `server`: they go up first in each record, the service keeps them from the model and \
+             puts them before its answer, and they are compared row by row.",
+        ),
+        key(
+            "answer_columns",
+            &ANSWER_COLUMNS,
+            "With `join: server`, how many columns the model answers for a row. By default as many \
+             as `assemble` names.",
+        ),
         key(
             "data_processing",
             &DATA_PROCESSING,
@@ -847,6 +864,12 @@ static TRANSFORM: Kind = Kind::Map(&Map {
             &SECONDS,
             "From the job's creation; then it is stopped, with exit 124. The service has none.",
         ),
+        key(
+            "capacity_wait",
+            &SECONDS,
+            "How long one call waits for a job to be let in while the account's instances are all in \
+             use, or requests are throttled; then exit 75. By default 30m.",
+        ),
         or(
             "on_interrupt",
             &ON_INTERRUPT,
@@ -880,6 +903,7 @@ static TRANSFORM: Kind = Kind::Map(&Map {
 });
 
 static MODE: Kind = Kind::Enum(&[word("error"), word("overwrite")]);
+static ANSWERS: Kind = Kind::Enum(&[word("auto"), word("rows"), word("batches")]);
 static OUTPUT_FORMAT: Kind = Kind::Enum(&[word("parquet"), word("csv")]);
 static OUTPUT_COLUMN: Kind = Kind::Map(&Map {
     keys: &[
@@ -887,7 +911,8 @@ static OUTPUT_COLUMN: Kind = Kind::Map(&Map {
         key(
             "from",
             &COLUMN,
-            "A source column, or `prediction[0]` for a field of the answer.",
+            "A source column, or `prediction[0]` for a field of the answer; in JSON also by names, \
+             as in `prediction.score` or `prediction.classes[0]`.",
         ),
         key(
             "value",
@@ -922,6 +947,14 @@ static ASSEMBLE: Kind = Kind::Map(&Map {
             &OUTPUT_FORMAT,
             "\"parquet\"",
             "What the result is written as.",
+        ),
+        or(
+            "answers",
+            &ANSWERS,
+            "\"auto\"",
+            "What a document of JSON answers: a row (`rows`), or a request (`batches`: a list, or an \
+             object with a list `predictions`, of an item a row). By `auto` an object with a list \
+             `predictions` answers a request, and any other document a row.",
         ),
         key(
             "columns",

@@ -152,28 +152,33 @@ fn still_there(record: &KeyRecord, request: &Path) -> RunError {
     .with_help("end it with a signal, then call cancel again: that stops the run's jobs")
 }
 
-/// Stops every job of the run that has not ended. Gives the names of those that were told to.
+/// Stops every job of the run that has not ended: all are told before any is waited for. Gives the
+/// names of those that were told to.
 async fn stop_jobs(session: &Session) -> Result<Vec<String>, RunError> {
     let open: Vec<Launched> = session.state(|s| s.open_jobs().cloned().collect());
-    let mut stopped = Vec::new();
+    if open.is_empty() {
+        return Ok(Vec::new());
+    }
+    let transforms = watch::transforms(session)?;
+    let mut told = Vec::new();
     for job in open {
-        let transforms = watch::transforms(session)?;
         if job.arn.is_none() && !watch::adopt_if_created(session, &job).await? {
             continue;
         }
-        if stop_one(session, &transforms, job.name()).await? {
-            stopped.push(job.name().to_owned());
+        if tell(session, &transforms, job.name()).await? {
+            told.push(job.name().to_owned());
         }
     }
-    Ok(stopped)
+    for name in &told {
+        if !watch::until_stopped(session, &transforms, name).await {
+            return Err(not_stopped(session, name));
+        }
+    }
+    Ok(told)
 }
 
 /// Whether the job had to be told.
-async fn stop_one(
-    session: &Session,
-    transforms: &Transforms,
-    name: &str,
-) -> Result<bool, RunError> {
+async fn tell(session: &Session, transforms: &Transforms, name: &str) -> Result<bool, RunError> {
     let info = session.cancel.guard(transforms.describe_job(name)).await?;
     let Some(info) = info else {
         let gone = format!("job {name} is no longer known to the service");
@@ -185,16 +190,15 @@ async fn stop_one(
         return Ok(false);
     }
     session.note(Level::Info, format!("stopping job {name}"));
-    if watch::stop(session, transforms, name).await? {
-        return Ok(true);
-    }
+    Ok(!watch::tell_to_stop(session, transforms, name).await?)
+}
+
+fn not_stopped(session: &Session, name: &str) -> RunError {
     let exit = if session.cancel.is_cancelled() {
         session.cancel.error().exit
     } else {
         ExitCode::Temporary
     };
-    Err(
-        RunError::new(exit, format!("job {name} has not stopped yet"))
-            .with_help(format!("{NOT_STOPPED_YET}; or call cancel again")),
-    )
+    RunError::new(exit, format!("job {name} has not stopped yet"))
+        .with_help(format!("{NOT_STOPPED_YET}; or call cancel again"))
 }

@@ -102,6 +102,13 @@ pub enum Entry {
         #[serde(default)]
         unlabelled: u64,
     },
+    /// These objects lie where a job will write that is not announced yet: none is its output.
+    OutputsThere {
+        /// The folder that the job writes to, with a final slash.
+        output: String,
+        /// All of them.
+        objects: Vec<OutputThere>,
+    },
     /// A transform job is about to be created with this request.
     Launching {
         /// The job attempt, from 1.
@@ -110,6 +117,10 @@ pub enum Entry {
         fingerprint: String,
         /// The shards that it covers.
         shards: Vec<u32>,
+        /// Which of several first jobs it is; absent for the only one, and for later jobs over what
+        /// the first ones left.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wave: Option<Wave>,
         /// The pieces of these shards that it covers, where it is not the shards as they are.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pieces: Vec<Piece>,
@@ -135,6 +146,10 @@ pub enum Entry {
         status: String,
         /// The service's reason, if it failed.
         reason: Option<String>,
+        /// Seconds that its instances were billed (TransformStartTime to TransformEndTime), each of
+        /// them; absent where the service does not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        billed_seconds: Option<f64>,
     },
     /// A shard's predictions are there, and as many as the shard has rows.
     OutputVerified {
@@ -210,6 +225,15 @@ pub enum Entry {
     },
 }
 
+/// One of several jobs that divide a run's shards among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wave {
+    /// From 1, in the order of the rows.
+    pub number: u32,
+    /// How many the rows are divided into: frozen by the first that is announced.
+    pub of: u32,
+}
+
 /// Consecutive rows of a shard that are sent to the model by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Piece {
@@ -229,6 +253,17 @@ impl Piece {
             && self.first <= other.first
             && other.first + other.rows <= self.first + self.rows
     }
+}
+
+/// An object under a job's output folder, and which version of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OutputThere {
+    /// Its whole key.
+    pub key: String,
+    /// Its ETag.
+    pub etag: String,
+    /// Seconds since 1970 UTC.
+    pub last_modified: i64,
 }
 
 /// The predictions of a piece.

@@ -51,10 +51,17 @@ impl RunError {
         }
     }
 
-    /// Not wrong, but not done either: a job is under way, and `--no-wait` says not to wait for it.
+    /// Not wrong, but not done either: a job is under way, and so many others are, and `--no-wait` says
+    /// not to wait for them.
     #[must_use]
-    pub fn waiting(job: JobSeen) -> Self {
-        let message = format!("job {} is {}", job.name, job.status);
+    pub fn waiting(job: JobSeen, others: usize) -> Self {
+        let message = match others {
+            0 => format!("job {} is {}", job.name, job.status),
+            n => format!(
+                "job {} is {}, and {n} more are under way",
+                job.name, job.status
+            ),
+        };
         let mut error = Self::new(ExitCode::Temporary, message).with_help(
             "call again: with --no-wait it looks once more and goes on when the job has ended, \
              without it waits for that",

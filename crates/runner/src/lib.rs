@@ -46,6 +46,7 @@ pub mod status;
 mod store_check;
 pub mod target;
 mod waiting;
+mod waves;
 pub mod words;
 
 pub use against::against;

@@ -1,6 +1,7 @@
 //! The embedded S3 and SageMaker of `--local`: found by their endpoint file, or started as a process
 //! of their own that outlives this one.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -20,6 +21,8 @@ pub const IDLE_EXIT_SECONDS: u64 = 15 * 60;
 
 /// How long a start may take; it takes well under a second.
 const START_LIMIT: Duration = Duration::from_secs(30);
+/// What the services assume; the only setting that they take from the caller's environment.
+const ASSUME: &str = "GRISTMILL_ASSUME";
 const POLL: Duration = Duration::from_millis(20);
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -36,6 +39,9 @@ pub struct LocalServices {
     pub region: String,
     /// The process.
     pub pid: u32,
+    /// What it takes the service to do where AWS does not say, by the names of `local --assume`.
+    #[serde(default)]
+    pub assume: BTreeMap<String, String>,
 }
 
 impl std::fmt::Debug for LocalServices {
@@ -50,18 +56,20 @@ impl std::fmt::Debug for LocalServices {
 /// Finds the services of `folder`, or starts them with `<program> local`.
 ///
 /// # Errors
-/// When they do not answer in time; the end of their log is in the message.
+/// When they do not answer in time; the end of their log is in the message. When they run already and
+/// assume something else than `GRISTMILL_ASSUME` says: they may have jobs, so they are not ended here.
 pub fn ensure(program: &Path, folder: &Path) -> Result<LocalServices, RunError> {
     std::fs::create_dir_all(folder).map_err(|e| RunError::io("make", folder, e))?;
+    let wanted = std::env::var(ASSUME).unwrap_or_default();
     if let Some(found) = answering(folder) {
-        return Ok(found);
+        return in_accord(found, &wanted, folder);
     }
     let log = folder.join("services.log");
     let mut child = spawn(program, folder, &log)?;
     let begun = Instant::now();
     while begun.elapsed() < START_LIMIT {
         if let Some(found) = answering(folder) {
-            return Ok(found);
+            return in_accord(found, &wanted, folder);
         }
         // One that lost the race for the folder's lock ends at once; the winner will answer.
         let ended = child.try_wait().ok().flatten();
@@ -81,6 +89,37 @@ pub fn ensure(program: &Path, folder: &Path) -> Result<LocalServices, RunError> 
     .with_help("`gristmill local --dir` with that folder shows why in the foreground"))
 }
 
+/// The services as they are, if every switch that `wanted` (`name=value,…`) names is so there.
+fn in_accord(
+    services: LocalServices,
+    wanted: &str,
+    folder: &Path,
+) -> Result<LocalServices, RunError> {
+    let pairs = wanted.split(',').map(str::trim).filter(|p| !p.is_empty());
+    let other: Vec<String> = pairs
+        .filter_map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let there = services.assume.get(name.trim()).map_or("?", String::as_str);
+            (there != value.trim()).then(|| format!("{}={there}", name.trim()))
+        })
+        .collect();
+    if other.is_empty() {
+        return Ok(services);
+    }
+    Err(RunError::new(
+        ExitCode::Usage,
+        format!(
+            "{ASSUME} is {wanted:?}, but the embedded services in {} run already and assume {}",
+            folder.display(),
+            other.join(", ")
+        ),
+    )
+    .with_help(format!(
+        "end them with `kill {}` (what they hold is kept), or take another --work-dir",
+        services.pid
+    )))
+}
+
 fn spawn(program: &Path, folder: &Path, log: &Path) -> Result<Child, RunError> {
     let sink = |path: &Path| -> std::io::Result<File> {
         OpenOptions::new()
@@ -94,7 +133,7 @@ fn spawn(program: &Path, folder: &Path, log: &Path) -> Result<Child, RunError> {
     let mut command = Command::new(program);
     // Settings of the caller's verb, such as where its result goes, are none of the services'.
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("GRISTMILL_") {
+        if name.to_string_lossy().starts_with("GRISTMILL_") && name != ASSUME {
             command.env_remove(name);
         }
     }
@@ -149,39 +188,6 @@ fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().rev().take(3).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
-}
-
-/// Log lines of one job that are shown at most, and how long each may be.
-const LOG_LINES: usize = 6;
-const LOG_LINE_CHARS: usize = 300;
-
-/// The last lines that a job's containers and the service wrote, each with its file's name; none if
-/// there are none. For messages only.
-#[must_use]
-pub fn job_log(folder: &Path, job: &str) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder.join("sagemaker/logs").join(job)) else {
-        return Vec::new();
-    };
-    let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
-    files.sort();
-    let mut lines: Vec<String> = files.iter().flat_map(|f| last_lines(f)).collect();
-    lines.dedup();
-    lines.truncate(LOG_LINES);
-    lines
-}
-
-/// The last two lines of a file that say anything, without the time that they begin with.
-fn last_lines(file: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let said = |line: &&str| !line.trim().is_empty() && !line.contains("MaxConcurrentTransforms=");
-    let last: Vec<&str> = text.lines().filter(said).rev().take(2).collect();
-    let cut = |line: &&str| {
-        let (stamp, rest) = line.split_once(' ').unwrap_or(("", line));
-        let stamped = !stamp.is_empty() && stamp.bytes().all(|b| b.is_ascii_digit());
-        let line = if stamped { rest } else { line };
-        line.chars().take(LOG_LINE_CHARS).collect()
-    };
-    last.iter().rev().map(cut).collect()
 }
 
 /// The folder of the embedded services below a work folder.

@@ -206,6 +206,7 @@ mod tests {
             attempt,
             fingerprint: "f".into(),
             shards: shards.to_vec(),
+            wave: None,
             pieces: pieces.to_vec(),
             output: String::new(),
             request: serde_json::json!({ "TransformJobName": format!("j-a{attempt}") }),
@@ -223,6 +224,7 @@ mod tests {
             name,
             status: status.into(),
             reason: Some(reason.into()),
+            billed_seconds: None,
         };
         [created, ended]
     }

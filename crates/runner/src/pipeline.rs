@@ -379,23 +379,16 @@ async fn run_scoring(
         schema: schema.ok_or_else(|| RunError::bug("the source stage left no schema"))?,
         fingerprint: ready.shards.to_string(),
     };
-    time("shards", cut::run(session, &ready.plan, job).await?);
     let transform = fingerprint::transform(&ready.shards, &ready.plan, &model.identity);
-    let job = ScoreJob {
+    let score = ScoreJob {
         model_name: model.name.clone(),
         fingerprint: transform.to_string(),
         shards_fingerprint: ready.shards.to_string(),
     };
-    if session.state(|s| !s.shards.is_empty()) {
-        let work = session
-            .work_store
-            .as_ref()
-            .ok_or_else(|| RunError::bug("no work.uri"))?;
-        session
-            .cancel
-            .guard(model::ensure(&model, &watch::transforms(session)?, work))
-            .await?;
-        time("transform", score::run(session, &ready.plan, &job).await?);
+    let (shards, scored) = cut_and_score(session, ready, &model, job, &score).await?;
+    time("shards", shards);
+    if let Some(scored) = scored {
+        time("transform", scored);
     }
     let spec = session
         .spec
@@ -408,7 +401,85 @@ async fn run_scoring(
         transform: transform.to_string(),
     };
     time("assemble", assemble::run(session, spec, &prints).await?);
-    refused::quarantine(session, &ready.plan, &job).await
+    refused::quarantine(session, &ready.plan, &score).await
+}
+
+/// Shards and their scores, one after the other; with several jobs, together: the first are created
+/// while later shards are cut. Gives the seconds that each took.
+async fn cut_and_score(
+    session: &Arc<Session>,
+    ready: &Ready,
+    model: &KnownModel,
+    cut: CutJob,
+    job: &ScoreJob,
+) -> Result<(f64, Option<f64>), RunError> {
+    let plan = &ready.plan;
+    let rows = session.state(|s| s.scanned.as_ref().map_or(0, |x| x.rows_accepted));
+    if rows > 0 && score::first_jobs(session, plan, &job.fingerprint) > 1 {
+        ensure(session, model).await?;
+        let cut = cut::run(session, plan, cut);
+        let (shards, scored) = together(session, cut, score::run(session, plan, job)).await?;
+        return Ok((shards, Some(scored)));
+    }
+    let shards = cut::run(session, plan, cut).await?;
+    if session.state(|s| s.shards.is_empty()) {
+        return Ok((shards, None));
+    }
+    ensure(session, model).await?;
+    Ok((shards, Some(score::run(session, plan, job).await?)))
+}
+
+/// Cuts and scores at the same time. The first error ends both: the cutter is told to stop, since it
+/// writes to the ledger until it has; jobs that are under way are left to the next call.
+async fn together(
+    session: &Session,
+    cut: impl Future<Output = Result<f64, RunError>>,
+    score: impl Future<Output = Result<f64, RunError>>,
+) -> Result<(f64, f64), RunError> {
+    tokio::pin!(cut, score);
+    // The cutter comes first: it drops shards of other settings before anything waits for some.
+    tokio::select! {
+        biased;
+        done = &mut cut => match done {
+            Ok(seconds) => Ok((seconds, score.await?)),
+            // It sees to its jobs.
+            Err(_) if session.cancel.is_cancelled() => Err(score.await.err().unwrap_or_else(|| session.cancel.error())),
+            Err(error) => {
+                say_what_is_left(session);
+                Err(error)
+            }
+        },
+        done = &mut score => match done {
+            Ok(seconds) => Ok((cut.await?, seconds)),
+            Err(error) => {
+                session.abandon_cutting();
+                let _ = cut.await;
+                Err(error)
+            }
+        },
+    }
+}
+
+fn say_what_is_left(session: &Session) {
+    let left: Vec<String> = session.state(|s| {
+        let open = s.open_jobs().filter(|l| l.arn.is_some());
+        open.map(|l| l.name().to_owned()).collect()
+    });
+    for name in left {
+        session.note(
+            Level::Warn,
+            format!("job {name} is left running; the same command finds it again"),
+        );
+    }
+}
+
+/// The model in the service.
+async fn ensure(session: &Session, model: &KnownModel) -> Result<(), RunError> {
+    let work = session.work_store.as_ref();
+    let work = work.ok_or_else(|| RunError::bug("no work.uri"))?;
+    let transforms = watch::transforms(session)?;
+    let ensured = model::ensure(model, &transforms, work);
+    session.cancel.guard(ensured).await
 }
 
 /// The model of the pipeline, known and not necessarily created yet.

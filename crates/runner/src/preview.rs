@@ -60,7 +60,9 @@ pub async fn preview(request: &RunRequest) -> Result<Plan, RunError> {
         frozen: None,
         prices: request.prices.clone(),
         rows_per_second: request.rows_per_second,
-        region: store.and_then(|store| store.region()).or_else(|| region(request)),
+        region: store
+            .and_then(|store| store.region())
+            .or_else(|| region(request)),
     };
     let drafted = blocking(move || {
         let drafted = pipeline::draft(&spec, &planned, &inputs, &known)?;
@@ -83,7 +85,9 @@ fn region(request: &RunRequest) -> Option<String> {
         return Some(LOCAL_REGION.to_owned());
     }
     let set = |name| request.env.get(name).filter(|text| !text.is_empty());
-    set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION")).cloned()
+    set("AWS_REGION")
+        .or_else(|| set("AWS_DEFAULT_REGION"))
+        .cloned()
 }
 
 fn not_ready(marker: &str) -> String {

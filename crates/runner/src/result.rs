@@ -109,6 +109,9 @@ pub struct JobRecord {
     pub status: String,
     /// The job attempt, from 1.
     pub attempt: u32,
+    /// Which of several first jobs it is, from 1; absent for the only one, and for later jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave: Option<u32>,
     /// Shards that it was given.
     pub shards: u32,
     /// Pieces of these shards that it was given instead, to find the rows that the model refuses.

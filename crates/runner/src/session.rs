@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +12,7 @@ use gristmill_plan::Spec;
 use gristmill_tabular::Progress;
 
 use crate::cancel::Cancel;
+use crate::container_log::ContainerLogs;
 use crate::entry::Entry;
 use crate::error::RunError;
 use crate::event::{Event, EventSink, Level, Stage};
@@ -48,6 +50,12 @@ pub struct Session {
     pub remote: Option<RunStore>,
     /// Being told to stop.
     pub cancel: Cancel,
+    /// Told whenever the store has confirmed another shard, and when all shards are known.
+    pub(crate) shards_moved: tokio::sync::Notify,
+    /// The cutter is to stop, though nobody asked for an end: the stage that it works for has failed.
+    cutting_abandoned: AtomicBool,
+    /// What jobs that went wrong have logged.
+    pub(crate) logs: ContainerLogs,
     sink: Arc<dyn EventSink>,
     events: Mutex<Option<File>>,
     book: Mutex<Book>,
@@ -109,6 +117,9 @@ impl Session {
             cloud: parts.cloud,
             work_store: parts.work_store,
             cancel: parts.cancel,
+            shards_moved: tokio::sync::Notify::new(),
+            cutting_abandoned: AtomicBool::new(false),
+            logs: ContainerLogs::default(),
             sink: parts.sink,
             events: Mutex::new(events),
             book: Mutex::new(Book {
@@ -146,6 +157,11 @@ impl Session {
     /// Whether an entry is still kept back.
     pub(crate) fn only_looked(&self) -> bool {
         self.book().deferred.is_some()
+    }
+
+    /// Tells the cutter to stop.
+    pub(crate) fn abandon_cutting(&self) {
+        self.cutting_abandoned.store(true, Ordering::SeqCst);
     }
 
     /// Looks at the state.
@@ -312,6 +328,8 @@ impl Progress for StageProgress {
     }
 
     fn cancelled(&self) -> bool {
-        self.session.cancel.is_cancelled()
+        let session = &self.session;
+        let abandoned = || session.cutting_abandoned.load(Ordering::SeqCst);
+        session.cancel.is_cancelled() || (self.stage == Stage::Shards && abandoned())
     }
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gristmill_tabular::{Schema, SealedShard};
 
-use crate::entry::{AnsweredPiece, Entry, PartRecord, Piece, PipelineText, RefusedRow};
+use crate::entry::{
+    AnsweredPiece, Entry, OutputThere, PartRecord, Piece, PipelineText, RefusedRow, Wave,
+};
 use crate::error::JobSeen;
 use crate::exit_code::ExitCode;
 use crate::inventory::InputFile;
@@ -33,8 +35,11 @@ pub struct RunState {
     pub sealed: Option<Sealed>,
     /// Jobs in the order of their launches.
     pub launches: Vec<Launched>,
+    /// What lay under the output folders of jobs before they were announced.
+    pub outputs_there: BTreeMap<String, Vec<OutputThere>>,
     /// How many of them were announced since an attempt last said how it ended: killed attempts and
-    /// those that only look (`--no-wait`) share one limit.
+    /// those that only look (`--no-wait`) share one limit. First jobs that divide the shards among
+    /// them count as one.
     pub jobs_in_a_row: u32,
     /// Verified outputs by the transform stage's fingerprint and the shard. Those of other settings
     /// are kept: they were paid for, and count again when the settings are what they were.
@@ -126,6 +131,8 @@ pub struct Launched {
     pub fingerprint: String,
     /// The shards that it covers.
     pub shards: Vec<u32>,
+    /// Which of several first jobs it is.
+    pub wave: Option<Wave>,
     /// The pieces of these that it covers, unless it covers them whole.
     pub pieces: Vec<Piece>,
     /// Where it writes.
@@ -136,6 +143,10 @@ pub struct Launched {
     pub arn: Option<String>,
     /// The terminal status and the reason.
     pub ended: Option<(String, Option<String>)>,
+    /// Seconds that each of its instances was billed, as far as the service says.
+    pub billed_seconds: Option<f64>,
+    /// An attempt has ended since the job did: what follows from how it ended was said then.
+    pub settled: bool,
 }
 
 impl Launched {
@@ -146,6 +157,19 @@ impl Launched {
             .get("TransformJobName")
             .and_then(|n| n.as_str())
             .unwrap_or_default()
+    }
+
+    /// InstanceCount.
+    #[must_use]
+    pub fn instances(&self) -> u64 {
+        let count = self.request.pointer("/TransformResources/InstanceCount");
+        count.and_then(serde_json::Value::as_u64).unwrap_or(0)
+    }
+
+    /// Whether it covers a shard, whole or in pieces.
+    #[must_use]
+    pub fn covers(&self, shard: u32) -> bool {
+        self.shards.contains(&shard)
     }
 }
 
@@ -238,7 +262,7 @@ impl RunState {
             }
             Entry::Stopped { exit, message } => {
                 self.stopped = Some((*exit, message.clone()));
-                self.jobs_in_a_row = 0;
+                self.settle();
             }
             Entry::Waiting { job, status } => {
                 self.stopped = None;
@@ -249,9 +273,17 @@ impl RunState {
             }
             Entry::Cancelled { .. } => {
                 self.cancelled = true;
-                self.jobs_in_a_row = 0;
+                self.settle();
             }
             other => self.apply_work(other),
+        }
+    }
+
+    /// An attempt has said how it ended.
+    fn settle(&mut self) {
+        self.jobs_in_a_row = 0;
+        for job in self.launches.iter_mut().filter(|l| l.ended.is_some()) {
+            job.settled = true;
         }
     }
 
@@ -296,6 +328,7 @@ impl RunState {
                 opened: self.opened.take(),
                 attempt: self.attempt,
                 launches: std::mem::take(&mut self.launches),
+                outputs_there: std::mem::take(&mut self.outputs_there),
                 ..Self::default()
             };
         }
@@ -364,31 +397,12 @@ impl RunState {
 
     fn apply_answers(&mut self, entry: &Entry) {
         match entry {
-            Entry::Launching {
-                attempt,
-                fingerprint,
-                shards,
-                pieces,
-                output,
-                request,
-            } => {
-                // One that the service never knew is announced again under its name.
-                let name = request["TransformJobName"].as_str().unwrap_or_default();
-                let before = self.launches.len();
-                self.launches
-                    .retain(|l| l.arn.is_some() || l.name() != name);
-                self.jobs_in_a_row += u32::from(self.launches.len() == before);
-                self.launches.push(Launched {
-                    attempt: *attempt,
-                    fingerprint: fingerprint.clone(),
-                    shards: shards.clone(),
-                    pieces: pieces.clone(),
-                    output: output.clone(),
-                    request: request.clone(),
-                    arn: None,
-                    ended: None,
-                });
+            Entry::OutputsThere { output, objects } => {
+                // The first look counts: later ones may see the job's own.
+                let there = self.outputs_there.entry(output.clone());
+                there.or_insert_with(|| objects.clone());
             }
+            Entry::Launching { .. } => self.announce(entry),
             Entry::JobCreated { name, arn, .. } => {
                 if let Some(job) = self.job(name) {
                     job.arn = Some(arn.clone());
@@ -398,9 +412,11 @@ impl RunState {
                 name,
                 status,
                 reason,
+                billed_seconds,
             } => {
                 if let Some(job) = self.job(name) {
                     job.ended = Some((status.clone(), reason.clone()));
+                    job.billed_seconds = *billed_seconds;
                 }
             }
             Entry::OutputVerified {
@@ -461,6 +477,44 @@ impl RunState {
         }
     }
 
+    fn announce(&mut self, entry: &Entry) {
+        let Entry::Launching {
+            attempt,
+            fingerprint,
+            shards,
+            wave,
+            pieces,
+            output,
+            request,
+        } = entry
+        else {
+            return;
+        };
+        // One that the service never knew is announced again under its name.
+        let name = request["TransformJobName"].as_str().unwrap_or_default();
+        let before = self.launches.len();
+        self.launches
+            .retain(|l| l.arn.is_some() || l.name() != name);
+        let is_new = self.launches.len() == before;
+        self.jobs_in_a_row = match wave {
+            Some(_) => self.jobs_in_a_row.max(1),
+            None => self.jobs_in_a_row + u32::from(is_new),
+        };
+        self.launches.push(Launched {
+            attempt: *attempt,
+            fingerprint: fingerprint.clone(),
+            shards: shards.clone(),
+            wave: *wave,
+            pieces: pieces.clone(),
+            output: output.clone(),
+            request: request.clone(),
+            arn: None,
+            ended: None,
+            billed_seconds: None,
+            settled: false,
+        });
+    }
+
     fn job(&mut self, name: &str) -> Option<&mut Launched> {
         self.launches.iter_mut().rev().find(|l| l.name() == name)
     }
@@ -469,6 +523,12 @@ impl RunState {
     #[must_use]
     pub fn is_scored(&self, fingerprint: &str, index: u32) -> bool {
         self.outputs.contains_key(&(fingerprint.to_owned(), index))
+    }
+
+    /// What lay under a job's output folder before it was announced.
+    #[must_use]
+    pub fn outputs_there(&self, output: &str) -> &[OutputThere] {
+        self.outputs_there.get(output).map_or(&[], Vec::as_slice)
     }
 
     /// The last job that was announced under these settings.
@@ -502,23 +562,32 @@ impl RunState {
         outputs.map(|o| o.refused.len() as u64).sum()
     }
 
-    /// Whether the last job that was announced under these settings answered anything of what it was
-    /// given.
+    /// The jobs that were announced under these settings, in order.
+    pub fn launches_of<'a>(&'a self, fingerprint: &'a str) -> impl Iterator<Item = &'a Launched> {
+        let of = move |l: &&Launched| l.fingerprint == fingerprint;
+        self.launches.iter().filter(of)
+    }
+
+    /// The job of a name.
     #[must_use]
-    pub fn last_job_answered(&self, fingerprint: &str) -> bool {
-        self.last_launch(fingerprint).is_some_and(|l| {
-            if l.pieces.is_empty() {
-                let whole = |i| {
-                    self.output(fingerprint, i)
-                        .is_some_and(|o| o.refused.is_empty())
-                };
-                l.shards.iter().any(|i| whole(*i))
-            } else {
-                l.pieces
-                    .iter()
-                    .any(|p| self.piece(fingerprint, p).is_some())
-            }
-        })
+    pub fn launched(&self, name: &str) -> Option<&Launched> {
+        self.launches.iter().rev().find(|l| l.name() == name)
+    }
+
+    /// Whether anything of what a job was given is answered.
+    #[must_use]
+    pub fn has_answered(&self, job: &Launched) -> bool {
+        let fingerprint = &job.fingerprint;
+        if job.pieces.is_empty() {
+            let whole = |i| {
+                self.output(fingerprint, i)
+                    .is_some_and(|o| o.refused.is_empty())
+            };
+            return job.shards.iter().any(|i| whole(*i));
+        }
+        job.pieces
+            .iter()
+            .any(|p| self.piece(fingerprint, p).is_some())
     }
 
     /// Jobs that were announced and have not ended as far as the ledger knows.
@@ -544,6 +613,7 @@ impl RunState {
                 (None, _) => "InProgress".to_owned(),
             },
             attempt: l.attempt,
+            wave: l.wave.map(|w| w.number),
             shards: u32::try_from(l.shards.len()).unwrap_or(u32::MAX),
             pieces: u32::try_from(l.pieces.len()).unwrap_or(u32::MAX),
         };
@@ -595,6 +665,7 @@ mod tests {
             attempt: 1,
             fingerprint: "f".into(),
             shards: vec![0],
+            wave: None,
             pieces: Vec::new(),
             output: "s3://b/out/".into(),
             request: serde_json::json!({ "TransformJobName": name }),
@@ -644,6 +715,7 @@ mod tests {
             name: "j-a1".into(),
             status: "Stopped".into(),
             reason: None,
+            billed_seconds: None,
         });
         state.apply(&Entry::Cancelled {
             stopped: vec!["j-a1".into()],

@@ -94,7 +94,8 @@ fn how_it_ended(state: &RunState) -> (&'static str, RunError) {
         return (CANCELLED, error);
     }
     if let Some(job) = &state.waiting {
-        let error = RunError::waiting(job.clone());
+        let under_way = state.open_jobs().filter(|l| l.arn.is_some()).count();
+        let error = RunError::waiting(job.clone(), under_way.saturating_sub(1));
         return (error.status(), error);
     }
     let error = match &state.stopped {

@@ -8,13 +8,14 @@ use arrow_schema::{Field, FieldRef, Fields};
 use crate::bad_rows::BadReason;
 use crate::blocks::Block;
 use crate::column_sinks::{
-    Booleans, Checked, Empties, Sink, Strings, dates, floats, integers, timestamps,
+    Booleans, Checked, Eight, Empties, Glance, Sink, Strings, dates, floats, integers, one_by_one,
+    timestamps,
 };
 use crate::dialect::Dialect;
 use crate::error::TabularError;
 use crate::infer::Guess;
 use crate::instants;
-use crate::records::{BadRecord, Record, Rows, Span, excerpt, unescape};
+use crate::records::{BadRecord, EIGHT, EightSpans, Record, Rows, Span, excerpt, unescape};
 use crate::schema::{Column, ColumnType};
 #[cfg(target_arch = "x86_64")]
 use crate::structure::Vectors;
@@ -225,19 +226,33 @@ pub(crate) fn array(rule: &Rule, cells: Cells<'_>) -> Result<Filled, TabularErro
         });
     }
     #[cfg(target_arch = "x86_64")]
-    if Vectors::detect() != Vectors::Baseline {
+    match Vectors::detect() {
+        Vectors::Baseline => {}
         #[expect(unsafe_code, reason = "a call across target features")]
-        // SAFETY: the processor has just been found to have what the function is compiled for, as
-        // AVX-512 is only found beside AVX2.
-        return unsafe { collect_avx2(rule, cells) };
+        // SAFETY: the processor has just been found to have what the function is compiled for.
+        Vectors::Avx2 => return unsafe { collect_avx2(rule, cells) },
+        #[expect(unsafe_code, reason = "a call across target features")]
+        // SAFETY: the same; AVX-512 is only found beside AVX2.
+        Vectors::Avx512 => return unsafe { collect_avx512(rule, cells) },
     }
+    let date = |block: &[u8], start, end| instants::date(&block[start..end]);
     collect_with(
         rule,
         cells,
-        swar::int,
-        swar::decimal,
-        |block, start, end| instants::date(&block[start..end]),
+        glance(swar::int),
+        glance(swar::decimal),
+        glance(date),
     )
+}
+
+fn glance<T, O>(one: O) -> Glance<O, impl Fn(&[u8], EightSpans<'_>) -> Option<Eight<T>>>
+where
+    O: Fn(&[u8], usize, usize) -> Option<T>,
+{
+    Glance {
+        one,
+        eight: one_by_one,
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -247,21 +262,52 @@ fn collect_avx2(rule: &Rule, cells: Cells<'_>) -> Result<Filled, TabularError> {
     collect_with(
         rule,
         cells,
-        |block, start, end| int(block, start, end),
-        |block, start, end| decimal(block, start, end),
-        |block, start, end| date(block, start, end),
+        glance(|block: &[u8], start, end| int(block, start, end)),
+        glance(|block: &[u8], start, end| decimal(block, start, end)),
+        glance(|block: &[u8], start, end| date(block, start, end)),
+    )
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+fn collect_avx512(rule: &Rule, cells: Cells<'_>) -> Result<Filled, TabularError> {
+    use crate::simd_digits::{date, decimal, int};
+    use crate::simd_eights::{dates, decimals, ints};
+    collect_with(
+        rule,
+        cells,
+        Glance {
+            one: |block: &[u8], start, end| int(block, start, end),
+            eight: |block: &[u8], spans: EightSpans<'_>| Some(ints(block, spans)),
+        },
+        Glance {
+            one: |block: &[u8], start, end| decimal(block, start, end),
+            eight: |block: &[u8], spans: EightSpans<'_>| Some(decimals(block, spans)),
+        },
+        Glance {
+            one: |block: &[u8], start, end| date(block, start, end),
+            eight: |block: &[u8], spans: EightSpans<'_>| Some(dates(block, spans)),
+        },
     )
 }
 
 /// The column by these ways to read numbers and dates at a glance.
 #[inline(always)]
-fn collect_with(
+fn collect_with<IntOne, IntEight, DecOne, DecEight, DateOne, DateEight>(
     rule: &Rule,
     cells: Cells<'_>,
-    int: impl Fn(&[u8], usize, usize) -> Option<i64>,
-    decimal: impl Fn(&[u8], usize, usize) -> Option<f64>,
-    date: impl Fn(&[u8], usize, usize) -> Option<i32>,
-) -> Result<Filled, TabularError> {
+    int: Glance<IntOne, IntEight>,
+    decimal: Glance<DecOne, DecEight>,
+    date: Glance<DateOne, DateEight>,
+) -> Result<Filled, TabularError>
+where
+    IntOne: Fn(&[u8], usize, usize) -> Option<i64>,
+    IntEight: Fn(&[u8], EightSpans<'_>) -> Option<Eight<i64>>,
+    DecOne: Fn(&[u8], usize, usize) -> Option<f64>,
+    DecEight: Fn(&[u8], EightSpans<'_>) -> Option<Eight<f64>>,
+    DateOne: Fn(&[u8], usize, usize) -> Option<i32>,
+    DateEight: Fn(&[u8], EightSpans<'_>) -> Option<Eight<i32>>,
+{
     let rows = cells.rows.records.len();
     let empty = rule.likely.as_ref().is_some_and(|l| l.empty);
     match rule.column.column_type {
@@ -306,7 +352,7 @@ pub(crate) fn refused(rule: &Rule, cells: Cells<'_>) -> Refused {
 
 /// Runs a column's cells into a sink, one call a row.
 #[inline(always)]
-fn fill(sink: &mut impl Sink, rule: &Rule, cells: Cells<'_>) -> (Refused, Nulls) {
+fn fill<S: Sink>(sink: &mut S, rule: &Rule, cells: Cells<'_>) -> (Refused, Nulls) {
     let mut slow = Slow {
         rule,
         cells,
@@ -315,16 +361,29 @@ fn fill(sink: &mut impl Sink, rule: &Rule, cells: Cells<'_>) -> (Refused, Nulls)
         scratch: Vec::new(),
     };
     let block = cells.block.text();
-    let spans = column_spans(rule, cells).enumerate();
+    let spans = cells.rows.spans.get(rule.index..).unwrap_or_default();
+    let mut row = 0;
     if rule.direct {
-        for (row, span) in spans {
-            if !sink.take(row, block, span) {
-                slow.take(sink, row, span);
+        while let Some(eight) = EightSpans::new(&spans[row * cells.width..], cells.width)
+            && let Some(known) = sink.take_eight(row, block, eight)
+        {
+            for number in 0..EIGHT {
+                if known >> number & 1 == 0 {
+                    slow.take_at_a_glance(sink, row + number, eight.get(number));
+                }
+            }
+            row += EIGHT;
+            if spans.len() <= row * cells.width {
+                break;
             }
         }
-    } else {
-        for (row, span) in spans {
-            slow.take(sink, row, span);
+    }
+    let rest = spans.iter().step_by(cells.width).enumerate().skip(row);
+    for (row, span) in rest {
+        if rule.direct {
+            slow.take_at_a_glance(sink, row, *span);
+        } else {
+            slow.take(sink, row, *span);
         }
     }
     (slow.refused, slow.nulls)
@@ -347,6 +406,13 @@ struct Slow<'a> {
 }
 
 impl Slow<'_> {
+    #[inline(always)]
+    fn take_at_a_glance(&mut self, sink: &mut impl Sink, row: usize, span: Span) {
+        if !sink.take(row, self.cells.block.text(), span) {
+            self.take(sink, row, span);
+        }
+    }
+
     #[inline(never)]
     fn take(&mut self, sink: &mut impl Sink, row: usize, span: Span) {
         let mut text = span.bytes(self.cells.block.text());

@@ -1,10 +1,10 @@
 //! Predictions back beside the rows that they belong to.
 //!
-//! Shard by shard in index order, the sidecar's rows and the prediction lines are read in step:
-//! row n of the one belongs to line n of the other. Nothing is taken on trust: the sidecar's
-//! checksum, that there are exactly as many lines as rows, that the ordinals of all shards run
+//! Shard by shard in index order, the sidecar's rows and the answers are read in step: row n of the one
+//! belongs to answer n of the other ([`crate::predictions`] says what an answer is). Nothing is taken on trust: the sidecar's
+//! checksum, that there are exactly as many answers as rows, that the ordinals of all shards run
 //! from 0 without gap or repetition. If anything disagrees there is an error and no output. Rows that the
-//! caller names as refused by the model have no line, and are not in the result.
+//! caller names as refused by the model have no answer, and are not in the result.
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use crate::assembly::Assembly;
 use crate::compression::Compression;
 use crate::error::TabularError;
 use crate::parquet_writer::ParquetCompression;
+use crate::predictions::{AnswerLayout, Step};
 use crate::progress::Progress;
 use crate::schema::ColumnType;
 
@@ -65,6 +66,15 @@ pub enum OutputColumn {
         /// Its type: `int64`, `float64` (finite), `boolean` or `string`.
         column_type: ColumnType,
     },
+    /// A value within an answer in JSON. Never null.
+    Field {
+        /// Its name in the result.
+        name: String,
+        /// The steps down to it.
+        path: Vec<Step>,
+        /// Its type, as for predictions.
+        column_type: ColumnType,
+    },
     /// The same value in every row.
     Constant {
         /// Its name in the result.
@@ -81,6 +91,7 @@ impl OutputColumn {
         match self {
             OutputColumn::Source { name, .. }
             | OutputColumn::Prediction { name, .. }
+            | OutputColumn::Field { name, .. }
             | OutputColumn::Constant { name, .. } => name,
         }
     }
@@ -111,6 +122,8 @@ pub struct AssembleJob<'a> {
     pub shards: &'a [ShardOutput],
     /// Columns of the result, in order; names are unique.
     pub columns: &'a [OutputColumn],
+    /// How the model's answers are written.
+    pub answers: AnswerLayout,
     /// The files' format.
     pub format: OutputFormat,
     /// An existing folder for the parts; parts of the same name are replaced.
@@ -147,12 +160,12 @@ pub struct Assembled {
 
 /// Joins every shard's rows to its predictions and writes the result in input order.
 ///
-/// Memory: one batch of a sidecar, one prediction line, and the part's row groups (see
+/// Memory: one batch of a sidecar, one line or document of predictions, and the part's row groups (see
 /// [`ParquetSink`](crate::parquet_writer::ParquetSink)). The result's bytes do not depend on
 /// `threads`. `progress` is told rows, and bytes of zero.
 ///
 /// # Errors
-/// [`TabularError::RowsDisagree`] if a shard came back with another number of lines than rows,
+/// [`TabularError::RowsDisagree`] if a shard came back with another number of answers than rows,
 /// [`TabularError::Prediction`] for a cell that is missing or not of its type,
 /// [`TabularError::Corrupt`] for a sidecar that changed or whose rows are not those that must come
 /// next, [`TabularError::MissingColumns`], [`TabularError::Options`], [`TabularError::Io`],

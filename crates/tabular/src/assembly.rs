@@ -8,10 +8,11 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::{Field, Schema as ArrowSchema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 
+use crate::answer_cells::Unfit;
 use crate::assemble::{AssembleJob, Assembled, OutputColumn, ShardOutput};
 use crate::error::TabularError;
 use crate::parts::Parts;
-use crate::predictions::{Cells, Predictions};
+use crate::predictions::{Cells, Pick, Predictions};
 use crate::progress::{Progress, report};
 use crate::schema::ColumnType;
 use crate::sidecar::{PLACE_COLUMNS, SidecarReader};
@@ -68,7 +69,7 @@ impl<'a> Assembly<'a> {
                 "its columns are not those of the first shard's sidecar",
             ));
         }
-        let mut predictions = Predictions::open(&shard.predictions, &shard.name)?;
+        let mut predictions = Predictions::open(&shard.predictions, &shard.name, self.job.answers)?;
         let start = self.ordinal;
         for batch in sidecar {
             let batch = batch?;
@@ -88,7 +89,7 @@ impl<'a> Assembly<'a> {
         if found == shard.answers() {
             Ok(())
         } else {
-            Err(disagree(shard, found))
+            Err(disagree(shard, &predictions))
         }
     }
 
@@ -137,46 +138,35 @@ impl<'a> Assembly<'a> {
     ) -> Result<Vec<ArrayRef>, TabularError> {
         let mut wanted = Vec::new();
         for column in self.job.columns {
-            if let OutputColumn::Prediction {
-                index, column_type, ..
-            } = column
-            {
-                wanted.push((*index, TypedCells::new(*column_type)?));
-            }
+            let (pick, column_type) = match column {
+                OutputColumn::Prediction {
+                    index, column_type, ..
+                } => (Pick::Cell(*index), column_type),
+                OutputColumn::Field {
+                    path, column_type, ..
+                } => (Pick::Path(path.clone()), column_type),
+                OutputColumn::Source { .. } | OutputColumn::Constant { .. } => continue,
+            };
+            wanted.push((pick, TypedCells::new(*column_type)?));
         }
         for _ in 0..rows {
-            let Some(cells) = predictions.next_row()? else {
-                return Err(disagree(shard, predictions.rows()));
+            let cells = match predictions.next_row() {
+                Ok(Some(cells)) => cells,
+                Ok(None) => return Err(disagree(shard, predictions)),
+                Err(error) => return Err(disagree_or(shard, predictions, error)),
             };
             let failed = wanted
                 .iter_mut()
-                .find_map(|(index, values)| take_cell(cells, *index, values));
-            if let Some((index, expected, found)) = failed {
-                let found = found.unwrap_or_else(|| predictions.line_text());
-                return Err(self.disagree_or(shard, predictions, index, &expected, &found));
+                .find_map(|(pick, values)| Some((&*pick, take_cell(cells, pick, values)?)));
+            if let Some((pick, unfit)) = failed {
+                let error = predictions.unfit(pick, unfit);
+                return Err(disagree_or(shard, predictions, error));
             }
         }
         Ok(wanted
             .into_iter()
             .map(|(_, values)| values.finish())
             .collect())
-    }
-
-    /// A cell that does not parse is often two rows glued together or a stray line: where the
-    /// count is wrong as well, that is the thing to say.
-    fn disagree_or(
-        &self,
-        shard: &ShardOutput,
-        predictions: &mut Lines,
-        index: usize,
-        expected: &str,
-        found: &str,
-    ) -> TabularError {
-        let cell = predictions.error(index, expected, found);
-        match predictions.count_to_end() {
-            Ok(lines) if lines != shard.answers() => disagree(shard, lines),
-            _ => cell,
-        }
     }
 
     fn columns(
@@ -191,7 +181,9 @@ impl<'a> Assembly<'a> {
                 let index = source_index(&batch.schema(), from).ok_or_else(lost)?;
                 Ok(Arc::clone(batch.column(index)))
             }
-            OutputColumn::Prediction { .. } => predicted.next().ok_or_else(lost),
+            OutputColumn::Prediction { .. } | OutputColumn::Field { .. } => {
+                predicted.next().ok_or_else(lost)
+            }
             OutputColumn::Constant { .. } => {
                 let (column_type, value) = constants.next().ok_or_else(lost)?;
                 repeated(*column_type, value, batch.num_rows())
@@ -201,19 +193,16 @@ impl<'a> Assembly<'a> {
     }
 }
 
-/// Adds a cell to its column; if that fails, the cell's index, what was expected, and what was
-/// found unless that is the whole line.
-fn take_cell(
-    cells: &Cells,
-    index: usize,
-    values: &mut TypedCells,
-) -> Option<(usize, String, Option<String>)> {
-    let Some(text) = cells.get(index) else {
-        let expected = format!("a line of at least {} cells", index + 1);
-        return Some((index, expected, None));
-    };
-    let expected = values.push(text).err()?;
-    Some((index, expected.to_string(), Some(text.to_string())))
+/// Adds a value to its column, or says what was expected, and what was found unless that is the whole
+/// answer.
+fn take_cell(cells: &Cells, pick: &Pick, values: &mut TypedCells) -> Option<Unfit> {
+    match cells.find(pick) {
+        Err(unfit) => Some(unfit),
+        Ok(text) => {
+            let expected = values.push(&text).err()?;
+            Some((expected.to_string(), Some(text.into_owned())))
+        }
+    }
 }
 
 /// The rows of a batch, whose first is `before` in the shard, that the model did not refuse.
@@ -233,11 +222,22 @@ fn without_refused(
 
 type Lines = Predictions<std::io::BufReader<std::fs::File>>;
 
-fn disagree(shard: &ShardOutput, found: u64) -> TabularError {
+/// The answers that were read are not as many as the rows.
+fn disagree(shard: &ShardOutput, predictions: &Lines) -> TabularError {
     TabularError::RowsDisagree {
         shard: shard.name.clone(),
         expected: shard.answers(),
-        found,
+        found: predictions.rows(),
+        hint: predictions.evidence().hint(shard.answers()),
+    }
+}
+
+/// A value that does not parse is often two rows glued together or a stray line: where the count is
+/// wrong as well, that is the thing to say.
+fn disagree_or(shard: &ShardOutput, predictions: &mut Lines, error: TabularError) -> TabularError {
+    match predictions.count_to_end() {
+        Ok(found) if found != shard.answers() => disagree(shard, predictions),
+        _ => error,
     }
 }
 
@@ -273,6 +273,9 @@ fn output_schema(
                 None => missing.push(from.clone()),
             },
             OutputColumn::Prediction {
+                name, column_type, ..
+            }
+            | OutputColumn::Field {
                 name, column_type, ..
             }
             | OutputColumn::Constant {

@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use rayon::prelude::*;
 
 use crate::compression::FinishWrite;
+use crate::snappy_fragments::FragmentCompressor;
 
 /// A source of compressed bytes that knows how many it gave.
 pub(crate) struct Counted<R> {
@@ -112,21 +113,24 @@ impl<C: Chunks> Read for ChunkedReader<C> {
 pub(crate) trait BlockFormat: Send {
     /// Plain bytes of every block but the last.
     const BLOCK_BYTES: usize;
-    /// Blocks that are compressed together, in parallel.
+    /// Blocks that are compressed before any is written, in parallel.
     const BLOCKS_AT_ONCE: usize;
+    /// Blocks that one core compresses together.
+    const BLOCKS_TOGETHER: usize;
     /// What every stream begins with.
     const OPENING: &'static [u8];
     /// What follows the opening in a stream of no blocks.
     const EMPTY: &'static [u8];
 
-    /// Puts a block of 1 to `BLOCK_BYTES` bytes, packed and with its lengths, in `packed`.
-    fn pack(encoder: &mut snap::raw::Encoder, block: &[u8], packed: &mut Vec<u8>)
-    -> io::Result<()>;
+    /// Puts `BLOCKS_TOGETHER` blocks, or what is left, each packed and with its lengths, in `packed` in
+    /// place of what it held.
+    fn pack(compressor: &mut FragmentCompressor, blocks: &[u8], packed: &mut Vec<u8>);
 }
 
-/// Room for one block, kept from round to round.
+/// Room for blocks of one core, kept from round to round.
+#[derive(Default)]
 struct Slot {
-    encoder: snap::raw::Encoder,
+    compressor: FragmentCompressor,
     packed: Vec<u8>,
 }
 
@@ -161,24 +165,21 @@ impl<F: BlockFormat> BlockWriter<F> {
             }
             self.opened = true;
         }
-        let blocks = self.plain.len().div_ceil(F::BLOCK_BYTES);
-        self.slots
-            .resize_with(self.slots.len().max(blocks), || Slot {
-                encoder: snap::raw::Encoder::new(),
-                packed: Vec::new(),
-            });
+        let together = F::BLOCKS_TOGETHER * F::BLOCK_BYTES;
+        let count = self.plain.len().div_ceil(together);
+        let room = self.slots.len().max(count);
+        self.slots.resize_with(room, Slot::default);
         let pack =
-            |slot: &mut Slot, block: &[u8]| F::pack(&mut slot.encoder, block, &mut slot.packed);
-        let slots = &mut self.slots[..blocks];
+            |slot: &mut Slot, blocks| F::pack(&mut slot.compressor, blocks, &mut slot.packed);
+        let slots = &mut self.slots[..count];
         if let [slot] = slots {
-            pack(slot, &self.plain)?;
+            pack(slot, &self.plain);
         } else {
-            slots
-                .par_iter_mut()
-                .zip(self.plain.par_chunks(F::BLOCK_BYTES))
-                .try_for_each(|(slot, block)| pack(slot, block))?;
+            let blocks = self.plain.par_chunks(together);
+            let each = slots.par_iter_mut().zip(blocks);
+            each.for_each(|(slot, blocks)| pack(slot, blocks));
         }
-        for slot in &self.slots[..blocks] {
+        for slot in &self.slots[..count] {
             self.inner.write_all(&slot.packed)?;
         }
         self.plain.clear();

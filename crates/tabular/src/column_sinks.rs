@@ -12,9 +12,12 @@ use arrow_schema::DataType;
 
 use crate::error::TabularError;
 use crate::instants;
-use crate::records::Span;
+use crate::records::{EIGHT, EightSpans, Span};
 use crate::schema::ColumnType;
 use crate::values;
+
+/// Values, and a bit for each that is one; the others mean nothing.
+pub(crate) type Eight<T> = ([T; EIGHT], u8);
 
 /// Takes the cells of one column, each row's once, in order.
 pub(crate) trait Sink {
@@ -23,6 +26,13 @@ pub(crate) trait Sink {
     #[inline]
     fn take(&mut self, _row: usize, _block: &[u8], _span: Span) -> bool {
         false
+    }
+
+    /// Takes those of eight cells, from `row` on, that are values at a glance, and has a bit set for each;
+    /// none where they have to be taken one by one.
+    #[inline]
+    fn take_eight(&mut self, _row: usize, _block: &[u8], _spans: EightSpans<'_>) -> Option<u8> {
+        None
     }
 
     fn null(&mut self, row: usize);
@@ -61,23 +71,33 @@ impl Nulls {
     }
 }
 
+/// How to read values of a block at a glance: one, and eight if there is a way.
+pub(crate) struct Glance<O, E> {
+    pub(crate) one: O,
+    pub(crate) eight: E,
+}
+
+/// There is no way for eight.
+pub(crate) fn one_by_one<T>(_block: &[u8], _spans: EightSpans<'_>) -> Option<Eight<T>> {
+    None
+}
+
 /// A number from the bytes of a block, in two ways: at a glance, or surely, then also as a double.
-struct Numbers<T: ArrowPrimitiveType, G, P> {
+struct Numbers<T: ArrowPrimitiveType, O, E, P> {
     /// Zero where there is none yet.
     values: Vec<T::Native>,
     nulls: Nulls,
     data_type: DataType,
-    glance: G,
+    glance: Glance<O, E>,
     parse: P,
 }
 
-impl<T, G, P> Numbers<T, G, P>
+impl<T, O, E, P> Numbers<T, O, E, P>
 where
     T: ArrowPrimitiveType,
-    G: Fn(&[u8], usize, usize) -> Option<T::Native>,
     P: Fn(&[u8]) -> Option<(T::Native, f64)>,
 {
-    fn new(rows: usize, glance: G, parse: P) -> Self {
+    fn new(rows: usize, glance: Glance<O, E>, parse: P) -> Self {
         Self {
             values: vec![T::default_value(); rows],
             nulls: Nulls::of(rows),
@@ -88,16 +108,17 @@ where
     }
 }
 
-impl<T, G, P> Sink for Numbers<T, G, P>
+impl<T, O, E, P> Sink for Numbers<T, O, E, P>
 where
     T: ArrowPrimitiveType,
-    G: Fn(&[u8], usize, usize) -> Option<T::Native>,
+    O: Fn(&[u8], usize, usize) -> Option<T::Native>,
+    E: Fn(&[u8], EightSpans<'_>) -> Option<Eight<T::Native>>,
     P: Fn(&[u8]) -> Option<(T::Native, f64)>,
 {
     #[inline(always)]
     fn take(&mut self, row: usize, block: &[u8], span: Span) -> bool {
         let (start, end) = span.range();
-        match (self.glance)(block, start as usize, end as usize) {
+        match (self.glance.one)(block, start as usize, end as usize) {
             Some(value) => {
                 self.values[row] = value;
                 true
@@ -106,7 +127,16 @@ where
         }
     }
 
+    #[inline(always)]
+    fn take_eight(&mut self, row: usize, block: &[u8], spans: EightSpans<'_>) -> Option<u8> {
+        let (values, known) = (self.glance.eight)(block, spans)?;
+        // What is no value is written over, as a value or as null.
+        self.values[row..row + EIGHT].copy_from_slice(&values);
+        Some(known)
+    }
+
     fn null(&mut self, row: usize) {
+        self.values[row] = T::default_value();
         self.nulls.nulls.push(row);
     }
 
@@ -125,10 +155,13 @@ where
 
 pub(crate) fn integers(
     rows: usize,
-    glance: impl Fn(&[u8], usize, usize) -> Option<i64>,
+    glance: Glance<
+        impl Fn(&[u8], usize, usize) -> Option<i64>,
+        impl Fn(&[u8], EightSpans<'_>) -> Option<Eight<i64>>,
+    >,
 ) -> impl Sink {
     let parse = |text: &[u8]| values::int(text).map(|v| (v, v as f64));
-    Numbers::<Int64Type, _, _>::new(rows, glance, parse)
+    Numbers::<Int64Type, _, _, _>::new(rows, glance, parse)
 }
 
 /// Any number that is near enough to a double, as a contract takes it; `kept`, only what a double
@@ -136,7 +169,10 @@ pub(crate) fn integers(
 pub(crate) fn floats(
     rows: usize,
     kept: bool,
-    glance: impl Fn(&[u8], usize, usize) -> Option<f64>,
+    glance: Glance<
+        impl Fn(&[u8], usize, usize) -> Option<f64>,
+        impl Fn(&[u8], EightSpans<'_>) -> Option<Eight<f64>>,
+    >,
 ) -> impl Sink {
     let parse = move |text: &[u8]| {
         let value = if kept {
@@ -146,12 +182,18 @@ pub(crate) fn floats(
         };
         value.map(|v| (v, v))
     };
-    Numbers::<Float64Type, _, _>::new(rows, glance, parse)
+    Numbers::<Float64Type, _, _, _>::new(rows, glance, parse)
 }
 
-pub(crate) fn dates(rows: usize, glance: impl Fn(&[u8], usize, usize) -> Option<i32>) -> impl Sink {
+pub(crate) fn dates(
+    rows: usize,
+    glance: Glance<
+        impl Fn(&[u8], usize, usize) -> Option<i32>,
+        impl Fn(&[u8], EightSpans<'_>) -> Option<Eight<i32>>,
+    >,
+) -> impl Sink {
     let parse = |text: &[u8]| instants::date(text).map(|v| (v, f64::from(v)));
-    Numbers::<Date32Type, _, _>::new(rows, glance, parse)
+    Numbers::<Date32Type, _, _, _>::new(rows, glance, parse)
 }
 
 pub(crate) fn timestamps(rows: usize, zoned: bool) -> impl Sink {
@@ -159,9 +201,12 @@ pub(crate) fn timestamps(rows: usize, zoned: bool) -> impl Sink {
         let (value, with_zone) = instants::instant(text)?;
         (with_zone == zoned).then_some(value)
     };
-    let glance = move |block: &[u8], start: usize, end: usize| of(&block[start..end]);
+    let glance = Glance {
+        one: move |block: &[u8], start: usize, end: usize| of(&block[start..end]),
+        eight: one_by_one,
+    };
     let parse = move |text: &[u8]| of(text).map(|v| (v, v as f64));
-    let mut sink = Numbers::<TimestampMicrosecondType, _, _>::new(rows, glance, parse);
+    let mut sink = Numbers::<TimestampMicrosecondType, _, _, _>::new(rows, glance, parse);
     if zoned {
         sink.data_type = ColumnType::TimestampUtc.to_arrow();
     }

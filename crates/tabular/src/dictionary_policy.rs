@@ -4,11 +4,10 @@
 //! differ, that time buys nothing, and the encoder falls back to plain pages half-way. So the
 //! encoded size is estimated both ways and the dictionary must win clearly.
 
-use std::collections::HashMap;
-
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
+use hashbrown::HashMap;
 
 /// Values looked at, evenly spaced over the row group so that sorted columns show their range.
 const SAMPLE_VALUES: usize = 4_096;

@@ -150,26 +150,26 @@ pub enum TabularError {
         path: PathBuf,
     },
     /// A model's output has another number of rows than its input.
-    #[error("shard {shard}: expected {expected} predictions, one a row, found {found}")]
+    #[error("shard {shard}: expected {expected} predictions, one a row, found {found}{hint}")]
     RowsDisagree {
         /// The shard's name.
         shard: String,
         /// Rows that the shard holds.
         expected: u64,
-        /// Prediction lines that came back.
+        /// Predictions that came back.
         found: u64,
+        /// What may explain it, ready to be read behind the number; or nothing.
+        hint: String,
     },
-    /// A prediction is not of the type that was asked for, or has too few cells.
-    #[error(
-        "shard {shard}, line {line}: prediction[{index}]: expected {expected}, found {found:?}"
-    )]
+    /// A prediction is not of the type that was asked for, has too few values, or is none.
+    #[error("shard {shard}, {place}: {what}: expected {expected}, found {found:?}")]
     Prediction {
         /// The shard's name.
         shard: String,
-        /// The line of the predictions file, from 1.
-        line: u64,
-        /// The cell of the line, from 0.
-        index: usize,
+        /// The line of the predictions file, from 1, and which answer of a document that begins there.
+        place: String,
+        /// The value, as `from` names it: `prediction[0]`; of the whole answer, `prediction`.
+        what: String,
         /// The type or the number of cells expected.
         expected: String,
         /// The text found, cut to a readable length.

@@ -101,7 +101,7 @@ pub(crate) fn number(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// Whether a text is a number of JSON (RFC 8259, section 6).
-fn is_number(text: &[u8]) -> bool {
+pub(crate) fn is_number(text: &[u8]) -> bool {
     let digits = |text: &mut &[u8]| {
         let n = text.iter().take_while(|b| b.is_ascii_digit()).count();
         *text = &text[n..];

@@ -44,6 +44,10 @@ pub mod split;
 #[doc(hidden)]
 pub mod steps;
 
+mod answer_bytes;
+mod answer_cells;
+mod answer_json;
+mod answer_layout;
 mod arrangement;
 mod arrow_columns;
 mod assembly;
@@ -69,7 +73,9 @@ mod dictionary_policy;
 mod fixed_chunk;
 mod header;
 mod infer;
+mod inference_ids;
 mod instants;
+mod joined_ids;
 mod json_columns;
 mod json_rows;
 mod json_text;
@@ -106,6 +112,10 @@ mod shard_rows;
 mod shard_writer;
 #[cfg(target_arch = "x86_64")]
 mod simd_digits;
+#[cfg(target_arch = "x86_64")]
+mod simd_eights;
+mod snappy_elements;
+mod snappy_fragments;
 mod snappy_framing;
 mod snappy_hadoop;
 mod snappy_words;
@@ -141,6 +151,7 @@ pub use error::TabularError;
 pub use format::{Format, Layout};
 pub use input::Input;
 pub use inspect::{InspectOptions, Inspection, TextInspection, inspect};
+pub use joined_ids::OtherIds;
 pub use label::{LABEL_MAP, Label, LabelRule, OnMissing};
 pub use parquet_writer::*;
 pub use progress::Progress;

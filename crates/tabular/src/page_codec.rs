@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use flate2::write::GzEncoder;
 
 use crate::parquet_writer::{PARQUET_GZIP_LEVEL, PARQUET_ZSTD_LEVEL, ParquetCompression};
-use crate::snappy_words::{Key, WordCompressor, store_as_literal};
+use crate::snappy_elements::store_as_literal;
+use crate::snappy_fragments::FragmentCompressor;
+use crate::snappy_words::{Key, WordCompressor};
 
 /// Bytes of values below which a page is too small to choose a way for.
 const MIN_WORD_BYTES: usize = 4_096;
@@ -24,7 +26,7 @@ pub(crate) enum PageBytes {
 #[derive(Default)]
 pub(crate) struct PageCodec {
     words: WordCompressor,
-    snappy: Option<snap::raw::Encoder>,
+    snappy: FragmentCompressor,
     zstd: Option<zstd::bulk::Compressor<'static>>,
     out: Vec<u8>,
 }
@@ -49,23 +51,14 @@ impl PageCodec {
                     let len = store_as_literal(page, &mut self.out);
                     Ok(&self.out[..len])
                 }
-                _ => self.snappy(page),
+                _ => {
+                    let len = self.snappy.compress(page, &mut self.out);
+                    Ok(&self.out[..len])
+                }
             },
             ParquetCompression::Zstd => self.zstd(page),
             ParquetCompression::Gzip => self.gzip(page),
         }
-    }
-
-    fn snappy(&mut self, page: &[u8]) -> io::Result<&[u8]> {
-        let most = snap::raw::max_compress_len(page.len());
-        if self.out.len() < most {
-            self.out.resize(most, 0);
-        }
-        let encoder = self.snappy.get_or_insert_with(snap::raw::Encoder::new);
-        let len = encoder
-            .compress(page, &mut self.out)
-            .map_err(io::Error::other)?;
-        Ok(&self.out[..len])
     }
 
     fn snappy_words(&mut self, page: &[u8], start: usize, key: &mut Option<Key>) -> &[u8] {

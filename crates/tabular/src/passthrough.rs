@@ -22,13 +22,14 @@ use crate::progress::{Progress, report};
 use crate::row_counter::{RowCounter, Utf8Stream};
 use crate::rows::Pass;
 use crate::scan::Typing;
+use crate::snappy_fragments::{FragmentCompressor, LANES};
 use crate::snappy_framing::{
-    ChunkReader, MAX_BLOCK_BYTES, MAX_CHUNK_BYTES, STREAM_IDENTIFIER, StoredChunks, pack_chunk,
+    ChunkReader, MAX_BLOCK_BYTES, STREAM_IDENTIFIER, StoredChunks, pack_chunks,
 };
 use crate::wrapper_signature::Expecting;
 
 /// Blocks of the framing in a piece.
-const BLOCKS: usize = 8;
+const BLOCKS: usize = 3 * LANES;
 /// Plain bytes of a piece, at most.
 const PIECE_BYTES: usize = BLOCKS * MAX_BLOCK_BYTES;
 
@@ -41,7 +42,6 @@ struct Piece {
     plain_bytes: usize,
     /// As the output wants it, where it is to be framed.
     packed: Vec<u8>,
-    packed_bytes: usize,
 }
 
 impl Piece {
@@ -191,7 +191,7 @@ impl Flow<'_> {
             expand(&mut piece).map_err(TabularError::io("read", &self.input.name))?;
         }
         if self.to == Compression::SnappyFramed {
-            pack(&mut piece).map_err(TabularError::io("compress", &self.input.name))?;
+            pack(&mut piece);
         }
         Ok(piece)
     }
@@ -214,7 +214,7 @@ fn written(rows: u64, files: Vec<OutputFile>) -> Written {
 
 thread_local! {
     static DECODER: RefCell<snap::raw::Decoder> = RefCell::new(snap::raw::Decoder::new());
-    static ENCODER: RefCell<snap::raw::Encoder> = RefCell::new(snap::raw::Encoder::new());
+    static COMPRESSOR: RefCell<FragmentCompressor> = RefCell::default();
 }
 
 fn expand(piece: &mut Piece) -> io::Result<()> {
@@ -224,17 +224,10 @@ fn expand(piece: &mut Piece) -> io::Result<()> {
 }
 
 /// To chunks: whatever the number of threads, pieces are the same, and so are chunks.
-fn pack(piece: &mut Piece) -> io::Result<()> {
-    let blocks = piece.plain_bytes.div_ceil(MAX_BLOCK_BYTES);
-    piece.packed.resize(blocks.max(BLOCKS) * MAX_CHUNK_BYTES, 0);
-    piece.packed_bytes = 0;
-    ENCODER.with_borrow_mut(|encoder| {
-        for block in piece.plain[..piece.plain_bytes].chunks(MAX_BLOCK_BYTES) {
-            let room = &mut piece.packed[piece.packed_bytes..];
-            piece.packed_bytes += pack_chunk(encoder, block, room)?;
-        }
-        Ok(())
-    })
+fn pack(piece: &mut Piece) {
+    piece.packed.clear();
+    let plain = &piece.plain[..piece.plain_bytes];
+    COMPRESSOR.with_borrow_mut(|compressor| pack_chunks(compressor, plain, &mut piece.packed));
 }
 
 /// Holds the text to what it must be.
@@ -283,7 +276,7 @@ impl Sink {
 
     fn write(&mut self, piece: &Piece) -> io::Result<()> {
         match self {
-            Self::Packed(writer) => writer.write_all(&piece.packed[..piece.packed_bytes]),
+            Self::Packed(writer) => writer.write_all(&piece.packed),
             Self::Plain(writer) => writer.write_all(piece.plain()),
         }
     }

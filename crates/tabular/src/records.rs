@@ -12,7 +12,7 @@ pub(crate) const QUOTED: u32 = 1 << 31;
 pub(crate) const ESCAPED: u32 = 1 << 30;
 /// A quote is in it, though it stood in none.
 pub(crate) const STRAY: u32 = 1 << 29;
-const POSITION: u32 = STRAY - 1;
+pub(crate) const POSITION: u32 = STRAY - 1;
 
 /// A field: its text without the quotes around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +82,52 @@ impl Span {
     #[inline]
     pub(crate) fn is_escaped(self) -> bool {
         self.end_and_flags & ESCAPED != 0
+    }
+}
+
+/// Fields that are looked at together.
+pub(crate) const EIGHT: usize = 8;
+
+/// Eight fields of a column, so many fields apart.
+#[derive(Clone, Copy)]
+pub(crate) struct EightSpans<'a> {
+    /// Seven steps and one field at least.
+    spans: &'a [Span],
+    step: usize,
+}
+
+impl<'a> EightSpans<'a> {
+    /// From the first of `spans` on; none if there are not as many.
+    #[inline]
+    pub(crate) fn new(spans: &'a [Span], step: usize) -> Option<Self> {
+        let last = (EIGHT - 1).checked_mul(step)?;
+        (last < spans.len()).then_some(Self { spans, step })
+    }
+
+    #[inline]
+    pub(crate) fn get(self, number: usize) -> Span {
+        self.spans[number * self.step]
+    }
+
+    /// Of each field the start in the lower and the end with the flags in the higher half.
+    #[inline]
+    pub(crate) fn words(self) -> [u64; EIGHT] {
+        let word = |number: usize| {
+            #[expect(unsafe_code, reason = "eight bounds checked as one, in `new`")]
+            // SAFETY: there are more than seven steps of fields, and at most seven are taken.
+            let span = unsafe { self.spans.get_unchecked(number * self.step) };
+            u64::from(span.start) | u64::from(span.end_and_flags) << 32
+        };
+        [
+            word(0),
+            word(1),
+            word(2),
+            word(3),
+            word(4),
+            word(5),
+            word(6),
+            word(7),
+        ]
     }
 }
 

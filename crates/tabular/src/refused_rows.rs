@@ -103,7 +103,7 @@ impl TextShard {
     }
 
     /// Every row with its line end; proves that there are as many as there should be.
-    fn for_each(
+    pub(crate) fn for_each(
         &self,
         mut take: impl FnMut(u64, &[u8]) -> Result<(), TabularError>,
     ) -> Result<(), TabularError> {

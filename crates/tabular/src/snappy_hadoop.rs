@@ -8,6 +8,7 @@
 use std::io::{self, Read};
 
 use crate::chunked::{BlockFormat, Chunks, Counted};
+use crate::snappy_fragments::FragmentCompressor;
 
 /// Default of `io.compression.codec.snappy.buffersize` (Hadoop, `core-default.xml`). A reader there
 /// decodes no chunk that is larger, packed or plain.
@@ -235,22 +236,17 @@ impl BlockFormat for HadoopBlocks {
     const BLOCK_BYTES: usize = BLOCK_BYTES;
     /// 3.3 MiB of plain bytes.
     const BLOCKS_AT_ONCE: usize = 16;
+    const BLOCKS_TOGETHER: usize = 1;
     const OPENING: &'static [u8] = &[];
     /// The block that Hadoop's `finish` writes when nothing was written.
     const EMPTY: &'static [u8] = &[0; 4];
 
-    fn pack(
-        encoder: &mut snap::raw::Encoder,
-        block: &[u8],
-        packed: &mut Vec<u8>,
-    ) -> io::Result<()> {
-        packed.resize(8 + snap::raw::max_compress_len(block.len()), 0);
-        let size = encoder.compress(block, &mut packed[8..])?;
-        packed.truncate(8 + size);
+    fn pack(compressor: &mut FragmentCompressor, block: &[u8], packed: &mut Vec<u8>) {
+        let size = compressor.compress(block, packed);
+        packed.truncate(size);
         // Neither is larger than the buffer's 256 KiB.
-        packed[..4].copy_from_slice(&(block.len() as u32).to_be_bytes());
-        packed[4..8].copy_from_slice(&(size as u32).to_be_bytes());
-        Ok(())
+        let lengths = [block.len(), size].map(|length| (length as u32).to_be_bytes());
+        packed.splice(..0, lengths.into_iter().flatten());
     }
 }
 

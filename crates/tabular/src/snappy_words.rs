@@ -6,16 +6,14 @@
 //! doubles that were decimals in their lower ones, since a fraction's bits come round again. So each
 //! value is looked up once, by just these bytes, instead of at every byte.
 
+use crate::snappy_elements::Elements;
+
 /// Bits of a place in the table: 32 KiB of places stay in a core's first cache.
 const TABLE_BITS: u32 = 14;
 /// Values that a key is chosen by.
 const SAMPLE_VALUES: usize = 1_024;
 /// Bytes back that a copy of three bytes can reach.
 const MAX_DISTANCE: usize = u16::MAX as usize;
-/// Bytes that a copy makes at most.
-const MAX_COPY: usize = 64;
-/// Bytes that may be written behind the end: literals are copied 16 bytes at a time.
-const SLACK: usize = 64;
 /// See [`crate::dictionary`].
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -78,7 +76,7 @@ impl WordCompressor {
         key: Key,
         out: &mut Vec<u8>,
     ) -> usize {
-        let mut output = Output::begin(page.len(), out);
+        let mut output = Elements::begin(page.len(), out);
         self.places.fill(0);
         match key {
             Key::Low(bytes) => self.encode::<true>(page, start, bytes, &mut output),
@@ -93,7 +91,7 @@ impl WordCompressor {
         page: &[u8],
         start: usize,
         key_bytes: u32,
-        output: &mut Output<'_>,
+        output: &mut Elements<'_>,
     ) {
         let values = page[start..].as_chunks::<BYTES>().0;
         let places = &mut *self.places;
@@ -158,99 +156,6 @@ fn same_at_end(a: [u8; BYTES], b: [u8; BYTES]) -> usize {
     (u64::from_le_bytes(a) ^ u64::from_le_bytes(b)).leading_zeros() as usize / 8
 }
 
-/// A compressed page being written; lengths of literals and copies are hard to guess, so there are
-/// few branches.
-struct Output<'a> {
-    out: &'a mut [u8],
-    at: usize,
-}
-
-/// Writes a page that does not shrink: one literal.
-pub(crate) fn store_as_literal(page: &[u8], out: &mut Vec<u8>) -> usize {
-    let mut output = Output::begin(page.len(), out);
-    output.any_literal(page);
-    output.at
-}
-
-impl Output<'_> {
-    /// Begins with the length.
-    fn begin(mut length: usize, out: &mut Vec<u8>) -> Output<'_> {
-        // Each copy is shorter than what it stands for, and each literal of more than 60 bytes has
-        // up to four more before it: the bound of the library holds here too.
-        let most = snap::raw::max_compress_len(length) + SLACK;
-        if out.len() < most {
-            out.resize(most, 0);
-        }
-        let mut output = Output { out, at: 0 };
-        while length >= 0x80 {
-            output.put(&[length as u8 | 0x80]);
-            length >>= 7;
-        }
-        output.put(&[length as u8]);
-        output
-    }
-
-    fn put(&mut self, bytes: &[u8]) {
-        self.out[self.at..self.at + bytes.len()].copy_from_slice(bytes);
-        self.at += bytes.len();
-    }
-
-    /// Bytes `from..to` of the page as they are; there may be none.
-    #[inline(always)]
-    fn literal(&mut self, page: &[u8], from: usize, to: usize) {
-        let len = to - from;
-        if len <= 16 && from + 16 <= page.len() {
-            let out = &mut self.out[self.at..self.at + 17];
-            out[0] = (len.wrapping_sub(1) << 2) as u8;
-            out[1..].copy_from_slice(&page[from..from + 16]);
-            self.at += len + usize::from(len > 0);
-        } else {
-            self.any_literal(&page[from..to]);
-        }
-    }
-
-    #[inline(never)]
-    fn any_literal(&mut self, bytes: &[u8]) {
-        // A literal's length is one less than that, in its tag or in the bytes behind that.
-        let Some(length) = bytes.len().checked_sub(1) else {
-            return;
-        };
-        let length_bytes = (length as u32).to_le_bytes();
-        match length {
-            0..60 => self.put(&[(length << 2) as u8]),
-            60..0x100 => self.put(&[60 << 2, length_bytes[0]]),
-            0x100..0x1_0000 => self.put(&[61 << 2, length_bytes[0], length_bytes[1]]),
-            _ => {
-                self.put(&[63 << 2]);
-                self.put(&length_bytes);
-            }
-        }
-        self.put(bytes);
-    }
-
-    /// `len` bytes, at least four, from `distance` bytes back.
-    #[inline(always)]
-    fn copy(&mut self, distance: usize, mut len: usize) {
-        while len > MAX_COPY {
-            // So that at least four are left.
-            let now = MAX_COPY - if len < MAX_COPY + 4 { 4 } else { 0 };
-            self.copy_once(distance, now);
-            len -= now;
-        }
-        self.copy_once(distance, len);
-    }
-
-    #[inline(always)]
-    fn copy_once(&mut self, distance: usize, len: usize) {
-        let near = (len <= 11) & (distance < 2_048);
-        let short = 1 | len.wrapping_sub(4) << 2 | (distance >> 8) << 5 | (distance & 0xff) << 8;
-        let long = 2 | (len - 1) << 2 | distance << 8;
-        let word = if near { short } else { long } as u32;
-        self.out[self.at..self.at + 4].copy_from_slice(&word.to_le_bytes());
-        self.at += if near { 2 } else { 3 };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -258,6 +163,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::snappy_elements::store_as_literal;
 
     fn comes_back(page: &[u8], start: usize) -> usize {
         let (mut compressor, mut out) = (WordCompressor::default(), Vec::new());

@@ -108,7 +108,7 @@ pub(crate) enum Vectors {
     /// AVX2, BMI1 and POPCNT.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// The same, and AVX-512 with BW and VBMI2.
+    /// The same, and AVX-512 with BW, DQ, VL, VBMI and VBMI2 (Ice Lake and Zen 4, and later ones).
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
@@ -124,6 +124,9 @@ impl Vectors {
                 && is_x86_feature_detected!("popcnt");
             let avx512 = is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512vbmi")
                 && is_x86_feature_detected!("avx512vbmi2");
             match (avx2, avx512) {
                 (true, true) => return Self::Avx512,

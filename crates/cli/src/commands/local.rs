@@ -1,17 +1,20 @@
 //! `local`: the embedded services in the foreground.
 
 use std::io::ErrorKind;
-use std::path::Path;
 use std::time::Duration;
 
-use gristmill_emulator::{Behaviour, EmulatorConfig, EmulatorError, Endpoint, OtherS3};
+use gristmill_emulator::{EmulatorConfig, EmulatorError, Endpoint, OtherS3};
 use gristmill_runner::{ExitCode, RunError};
 
 use crate::answer::{Printer, say};
 use crate::args::LocalArgs;
-use crate::commands::runtime;
+use crate::commands::{local_assume, runtime};
 
 pub(crate) fn local(args: LocalArgs, printer: &Printer) -> Result<ExitCode, RunError> {
+    if args.assume.iter().any(|word| word.trim() == "list") {
+        return local_assume::list(&args.assume, printer);
+    }
+    let assume = local_assume::parse(&args.assume)?;
     let program = std::env::current_exe().map_err(|e| {
         RunError::new(
             ExitCode::Failure,
@@ -22,9 +25,7 @@ pub(crate) fn local(args: LocalArgs, printer: &Printer) -> Result<ExitCode, RunE
     config.port = args.port;
     config.region = args.region;
     config.idle_exit = args.idle_exit.map(Duration::from_secs);
-    if let Some(file) = &args.behaviour {
-        config.behaviour = behaviour(file)?;
-    }
+    config.assume = assume;
     let s3_url = args.s3_endpoint;
     if let Some(url) = &s3_url {
         config.other_s3 = Some(other_s3(url, &config.region)?);
@@ -64,19 +65,6 @@ fn exit_code(error: &EmulatorError) -> ExitCode {
         }
         _ => ExitCode::Failure,
     }
-}
-
-/// The switches of a `--behaviour` file; those that it does not name stay as they are.
-fn behaviour(file: &Path) -> Result<Behaviour, RunError> {
-    let failed = |e: &dyn std::fmt::Display| {
-        RunError::new(
-            ExitCode::Usage,
-            format!("--behaviour {}: {e}", file.display()),
-        )
-    };
-    let text = std::fs::read(file).map_err(|e| failed(&e))?;
-    serde_json::from_slice(&text)
-        .map_err(|e| failed(&e).with_help("a JSON object such as {\"assemble_line\": \"always\"}"))
 }
 
 /// The endpoint, in a form that a shell or a program can use. Throwaway keys: they are made for

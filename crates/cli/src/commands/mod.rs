@@ -8,6 +8,7 @@ mod convert_training;
 mod init;
 mod inspect;
 mod local;
+mod local_assume;
 mod params_file;
 mod plan;
 mod plan_jobs;

@@ -52,7 +52,14 @@ fn describe_columns(out: &mut String, plan: &Plan) -> std::fmt::Result {
         ("written", "left out")
     };
     writeln!(out, "columns")?;
-    writeln!(out, "  {to:<14}{}", names(&plan.columns.shards))?;
+    writeln!(out, "  {to:<14}{}", names(plan.model_columns()))?;
+    if plan.joined_ids() > 0 {
+        let ids = names(&plan.columns.ids);
+        writeln!(
+            out,
+            "  to the service {ids}, which it keeps from the model and joins"
+        )?;
+    }
     if let Some(label) = &plan.prepare.label {
         writeln!(out, "  {:<14}{}", "label", label_text(label))?;
     }

@@ -29,7 +29,10 @@ fn settings(out: &mut String, settings: &[Setting]) -> Result {
     for setting in settings {
         let value = match setting.value.as_str() {
             Some(word) => word.to_owned(),
-            None => setting.value.as_u64().map_or_else(|| setting.value.to_string(), grouped),
+            None => setting
+                .value
+                .as_u64()
+                .map_or_else(|| setting.value.to_string(), grouped),
         };
         let who = if setting.chosen { "chosen: " } else { "" };
         writeln!(

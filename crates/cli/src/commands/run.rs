@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::answer::Printer;
 use crate::args::{Global, PipelineInputs, ResumeArgs, RunArgs, WorkArgs};
-use crate::commands::{params_file, runtime, threads};
+use crate::commands::{local_assume, params_file, runtime, threads};
 use crate::signals;
 use crate::summary::summary;
 use crate::view::View;
@@ -184,6 +184,9 @@ fn of_text(
             format!("cannot find the program's own file: {e}"),
         )
     })?;
+    if inputs.local {
+        local_assume::check_variable()?;
+    }
     let params = params(&file, inputs.param, inputs.params_file.as_deref())?;
     Ok(RunRequest {
         file,

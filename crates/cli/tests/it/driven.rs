@@ -151,6 +151,22 @@ fn the_sagemaker_sdk_transforms() {
 }
 
 #[test]
+fn airflow_transforms() {
+    let project = Project::new();
+    let services = Services::start(&project);
+    let python = std::env::var("GRISTMILL_AIRFLOW_PYTHON").expect(
+        "GRISTMILL_AIRFLOW_PYTHON is not set: run the tests by ./scripts/test, which installs Airflow",
+    );
+    let script = repository().join("judges/drive_airflow.py");
+    finish(
+        Command::new(python)
+            .arg(script)
+            .arg(services.endpoint_file()),
+    )
+    .expect(0);
+}
+
+#[test]
 fn objects_and_keys_outlive_an_end_and_a_kill() {
     let project = Project::new();
     let mut services = Services::start(&project);

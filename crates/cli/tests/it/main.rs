@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod against;
+mod answers;
+mod assume;
 mod benches;
 mod contract;
 mod convert_refusals;
@@ -14,7 +16,9 @@ mod encodings;
 mod formats;
 mod init;
 mod inspecting;
+mod job_faults;
 mod jobs;
+mod join_server;
 mod lab;
 mod no_wait;
 mod parameters;
@@ -31,6 +35,8 @@ mod scoring;
 mod seaweed;
 mod second_store;
 mod service_model;
+mod several_jobs;
 mod training;
+mod unknowns;
 mod validating;
 mod variants;

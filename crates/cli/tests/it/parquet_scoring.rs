@@ -262,11 +262,7 @@ fn request(lab: &Lab) -> Value {
 #[test]
 fn a_service_that_refuses_a_strategy_without_a_split_takes_the_job() {
     let lab = lab(100);
-    lab.project.write(
-        "behaviour.json",
-        json!({ "strategy_without_split": "refuse" }).to_string(),
-    );
-    let mut services = lab.serve(&["--behaviour", "behaviour.json"]);
+    let mut services = lab.serve(&["--assume", "strategy-without-split=refuse"]);
     let done = lab.run(&[]).expect(0).json();
     assert_eq!(lab.scores(&done), sums(0..ROWS));
     let request = request(&lab);

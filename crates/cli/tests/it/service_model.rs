@@ -312,6 +312,7 @@ fn the_model_has_nothing_against_a_request_of_ours() {
                 run_id: "r".into(),
                 work_uri: "s3://work-bucket/".into(),
                 fingerprint: "f".repeat(64),
+                wave: None,
                 attempt: 1,
                 model_name: "m".into(),
                 input,

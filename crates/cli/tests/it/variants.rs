@@ -23,16 +23,9 @@ fn flights() -> String {
 }
 
 /// Runs the main job with other settings of the service.
-fn scored_under(behaviour: &Value) {
+fn scored_under(assume: &str) {
     let project = Project::new();
-    project.write("behaviour.json", behaviour.to_string());
-    let local = [
-        "local",
-        "--dir",
-        ".gristmill/local",
-        "--behaviour",
-        "behaviour.json",
-    ];
+    let local = ["local", "--dir", ".gristmill/local", "--assume", assume];
     let mut services = project.start(&local);
     crate::lab::wait_until("the services' endpoint", || {
         project.endpoint(".gristmill").is_some()
@@ -58,43 +51,23 @@ fn scored_under(behaviour: &Value) {
 
 #[test]
 fn the_main_job_under_other_readings_of_lines() {
-    scored_under(
-        &json!({ "assemble_line": "always", "blank_lines": "skip", "payload_unit": "megabyte" }),
-    );
+    scored_under("assemble-line=always,blank-lines=skip,payload-unit=megabyte");
 }
 
 #[test]
 fn the_main_job_under_other_readings_of_places_and_defaults() {
     scored_under(
-        &json!({ "output_layout": "flat", "empty_objects": "fail", "slice_end": "inclusive",
-        "invocation_defaults": "cdk" }),
-    );
-}
-
-#[test]
-fn a_behaviour_that_there_is_not_is_a_usage_error() {
-    let project = Project::new();
-    project.write("behaviour.json", "{\"blank_line\": \"skip\"}");
-    let done = project
-        .run(&["local", "--behaviour", "behaviour.json"])
-        .expect(2);
-    assert!(
-        done.stderr.contains("unknown field `blank_line`"),
-        "{}",
-        done.stderr
+        "output-layout=flat,empty-objects=fail,slice-end=inclusive,invocation-defaults=cdk",
     );
 }
 
 /// Rows of empty cells only, and one column: a null is an empty line, which the service may leave out.
 #[test]
 fn rows_of_nulls_come_back_under_every_reading_of_blank_lines() {
-    for (blank, assemble) in [("send", "where_missing"), ("skip", "always")] {
+    for (blank, assemble) in [("send", "where-missing"), ("skip", "always")] {
         let lab = Lab::new();
-        lab.project.write(
-            "behaviour.json",
-            json!({"blank_lines": blank, "assemble_line": assemble}).to_string(),
-        );
-        let mut services = lab.serve(&["--behaviour", "behaviour.json"]);
+        let assume = format!("blank-lines={blank},assemble-line={assemble}");
+        let mut services = lab.serve(&["--assume", &assume]);
         lab.project
             .write("rows.csv", "id,a,b\nr0,1,\nr1,,\nr2,3,\n");
         lab.edit("select: [a, b]", "select: [a]");

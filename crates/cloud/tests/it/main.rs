@@ -4,6 +4,7 @@
 mod conformance;
 mod downloads;
 mod environment;
+mod job_logs;
 mod jobs;
 mod listings;
 mod probing;

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use gristmill_cloud::{
-    Cloud, CloudConfig, LocalEndpoint, RetryPolicy, S3Uri, Store, Transfer, Transforms,
+    Cloud, CloudConfig, JobLogs, LocalEndpoint, RetryPolicy, S3Uri, Store, Transfer, Transforms,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -173,6 +173,10 @@ impl Wire {
 
     pub(crate) async fn store(&self) -> Store {
         Cloud::connect(self.config()).await.unwrap().store()
+    }
+
+    pub(crate) async fn job_logs(&self) -> JobLogs {
+        Cloud::connect(self.config()).await.unwrap().job_logs()
     }
 
     pub(crate) async fn transforms(&self) -> Transforms {

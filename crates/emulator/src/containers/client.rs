@@ -46,6 +46,8 @@ pub(crate) struct ExecutionParameters {
 pub(crate) enum Payload {
     /// A mini-batch, in memory.
     Bytes(Bytes),
+    /// The same without its length before it.
+    Chunked(Bytes),
     /// A whole object, read from disk while it is sent.
     File(FileBody),
 }
@@ -75,6 +77,27 @@ pub(crate) enum InvokeError {
     /// No reply at all: connection refused, broken, or no answer in time.
     #[error("Unable to get response from algorithm")]
     NoResponse(String),
+}
+
+impl Payload {
+    /// Lines of what is in memory; none of a file.
+    pub(crate) fn rows(&self) -> u32 {
+        match self {
+            Self::Bytes(body) | Self::Chunked(body) => {
+                let ends = body.iter().filter(|b| **b == b'\n').count();
+                let open = !body.is_empty() && !body.ends_with(b"\n");
+                u32::try_from(ends + usize::from(open)).unwrap_or(u32::MAX)
+            }
+            Self::File(_) => 0,
+        }
+    }
+}
+
+impl InvokeError {
+    /// No answer in time.
+    pub(crate) fn late(timeout: Duration) -> Self {
+        Self::NoResponse(format!("no answer within {} s", timeout.as_secs()))
+    }
 }
 
 impl Client {
@@ -120,10 +143,7 @@ impl Client {
         };
         match tokio::time::timeout(timeout, exchange).await {
             Ok(answer) => answer.map_err(InvokeError::NoResponse),
-            Err(_) => Err(InvokeError::NoResponse(format!(
-                "no answer within {} s",
-                timeout.as_secs()
-            ))),
+            Err(_) => Err(InvokeError::late(timeout)),
         }
     }
 
@@ -158,6 +178,7 @@ impl Client {
     ) -> Result<Bytes, InvokeError> {
         let body = match payload {
             Payload::Bytes(bytes) => full(bytes.clone()),
+            Payload::Chunked(bytes) => chunked(bytes.clone()),
             Payload::File(file) => http_body_util::BodyExt::boxed(StreamBody::new(file.frames())),
         };
         let mut request = self.request(Method::POST, "/invocations", body)?;
@@ -204,6 +225,12 @@ fn empty() -> Body {
 
 fn full(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never| match never {}).boxed()
+}
+
+/// A body whose length is not known beforehand.
+fn chunked(bytes: Bytes) -> Body {
+    let frame = Ok(http_body::Frame::data(bytes));
+    http_body_util::BodyExt::boxed(StreamBody::new(futures_util::stream::iter([frame])))
 }
 
 /// A reply's body in one piece, copied once.

@@ -74,6 +74,27 @@ pub(crate) const INSTANCE_TYPE: Pattern = Pattern {
     },
 };
 
+/// `TransformAmiVersion`.
+pub(crate) const AMI_VERSION: Pattern = Pattern {
+    expression: "^[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*$",
+    matches: |s| {
+        let word = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_alphanumeric());
+        s.split('-').all(word)
+    },
+};
+
+/// `ExperimentEntityName`.
+pub(crate) const EXPERIMENT_NAME: Pattern = Pattern {
+    expression: "^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,119}",
+    matches: is_name,
+};
+
+/// `TagKey`, of which only that it is not empty is checked: its letters are those of all scripts.
+pub(crate) const TAG_KEY: Pattern = Pattern {
+    expression: "^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$",
+    matches: |s| !s.is_empty(),
+};
+
 /// A key of a model's environment.
 pub(crate) const MODEL_ENVIRONMENT_KEY: Pattern = Pattern {
     expression: "[a-zA-Z_][a-zA-Z0-9_]*",

@@ -4,7 +4,7 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 
 use super::request::TransformJobRequest;
-use crate::config::OutputLayout;
+use crate::assume::{Assumptions, FolderMarkers, GzipOutputName, OutputLayout};
 use crate::job_objects::{JobObjects, ObjectsError};
 
 /// A manifest is held in memory.
@@ -48,7 +48,7 @@ pub(crate) struct InputObject {
 pub(crate) async fn list(
     store: &JobObjects,
     request: &TransformJobRequest,
-    layout: OutputLayout,
+    assume: Assumptions,
 ) -> Result<Vec<InputObject>, String> {
     let source = request
         .transform_input
@@ -66,9 +66,9 @@ pub(crate) async fn list(
     let output = output
         .and_then(Place::parse)
         .ok_or("ClientError: the output path is no S3 URI")?;
-    let mut found = match source.s3_data_type.as_deref() {
+    let (folder, mut found) = match source.s3_data_type.as_deref() {
         Some("ManifestFile") => manifest(store, &place).await?,
-        _ => prefix(store, &place).await?,
+        _ => prefix(store, &place, assume.folder_markers).await?,
     };
     found.sort_by(|a, b| a.0.key.cmp(&b.0.key));
     if found.is_empty() {
@@ -78,16 +78,33 @@ pub(crate) async fn list(
              under that S3 prefix."
         ));
     }
+    let gzip = request
+        .transform_input
+        .as_ref()
+        .is_some_and(|i| i.compression_type.as_deref() == Some("Gzip"));
+    let names = OutputNames {
+        output,
+        folder,
+        layout: assume.output_layout,
+        drop_gz: gzip && assume.gzip_output_name == GzipOutputName::Dropped,
+    };
     let objects = found.into_iter().map(|(source, relative)| InputObject {
-        output: output_of(&output, &relative, layout),
+        output: names.of(&relative),
         source,
     });
     Ok(objects.collect())
 }
 
-/// All keys that start with the prefix, which is a literal start and no folder. With each the part
-/// of the key after the prefix's last slash.
-async fn prefix(store: &JobObjects, place: &Place) -> Result<Vec<(Place, String)>, String> {
+/// The folder that the keys have in common, and each with the part of it that follows the folder.
+type Listed = (String, Vec<(Place, String)>);
+
+/// All keys that start with the prefix, which is a literal start and no folder; its folder ends with
+/// the prefix's last slash.
+async fn prefix(
+    store: &JobObjects,
+    place: &Place,
+    markers: FolderMarkers,
+) -> Result<Listed, String> {
     let folder = place.key.rfind('/').map_or(0, |at| at + 1);
     let keys = match store.keys(&place.bucket, &place.key).await {
         Ok(keys) => keys,
@@ -96,17 +113,19 @@ async fn prefix(store: &JobObjects, place: &Place) -> Result<Vec<(Place, String)
         Err(error) => return Err(format!("InternalServerError: {error}")),
     };
     // "Folders" made by consoles are empty objects whose key ends in a slash.
-    let files = keys.into_iter().filter(|key| !key.ends_with('/'));
+    let files = keys
+        .into_iter()
+        .filter(|key| !key.ends_with('/') || markers == FolderMarkers::AsEmpty);
     let found = files.map(|key| {
         let relative = key[folder..].to_owned();
         let bucket = place.bucket.clone();
         (Place { bucket, key }, relative)
     });
-    Ok(found.collect())
+    Ok((place.key[..folder].to_owned(), found.collect()))
 }
 
 /// `[{"prefix": "s3://b/p/"}, "relative", …]`: prefix and entry are simply put together.
-async fn manifest(store: &JobObjects, place: &Place) -> Result<Vec<(Place, String)>, String> {
+async fn manifest(store: &JobObjects, place: &Place) -> Result<Listed, String> {
     let bad = |why: &str| format!("ClientError: the manifest s3://{place} cannot be used: {why}");
     let (size, mut file) = store
         .open(&place.bucket, &place.key)
@@ -128,7 +147,10 @@ async fn manifest(store: &JobObjects, place: &Place) -> Result<Vec<(Place, Strin
         .ok_or_else(|| bad("the list is empty"))?;
     let prefix = first.get("prefix").and_then(Value::as_str);
     let prefix = prefix.ok_or_else(|| bad("the first entry must be an object with 'prefix'"))?;
-    rest.iter()
+    let folder = Place::parse(prefix).map(|p| p.key).unwrap_or_default();
+    let folder = folder.rfind('/').map_or("", |at| &folder[..=at]).to_owned();
+    let named = rest
+        .iter()
         .enumerate()
         .map(|(index, entry)| {
             let relative = entry
@@ -138,18 +160,42 @@ async fn manifest(store: &JobObjects, place: &Place) -> Result<Vec<(Place, Strin
             let source = Place::parse(&uri).ok_or_else(|| bad(&format!("'{uri}' is no S3 URI")))?;
             Ok((source, relative.to_owned()))
         })
-        .collect()
+        .collect::<Result<_, String>>();
+    Ok((folder, named?))
 }
 
-fn output_of(output: &Place, relative: &str, layout: OutputLayout) -> Place {
-    let name = match layout {
-        OutputLayout::Nested => relative.trim_start_matches('/'),
-        OutputLayout::Flat => relative.rsplit('/').next().unwrap_or(relative),
-    };
+/// How outputs are called.
+struct OutputNames {
+    output: Place,
+    /// The inputs' folder, with its slash at the end, or empty.
+    folder: String,
+    layout: OutputLayout,
+    drop_gz: bool,
+}
+
+impl OutputNames {
+    /// Of an input by the part of its key that follows the folder.
+    fn of(&self, relative: &str) -> Place {
+        let base = relative.rsplit('/').next().unwrap_or(relative);
+        let name = match self.layout {
+            OutputLayout::Nested => relative.trim_start_matches('/').to_owned(),
+            OutputLayout::Flat => base.to_owned(),
+            OutputLayout::InputPrefix => format!("{}{base}", self.folder.trim_start_matches('/')),
+        };
+        let name = match name.strip_suffix(".gz") {
+            Some(unpacked) if self.drop_gz => unpacked,
+            _ => &name,
+        };
+        Place {
+            bucket: self.output.bucket.clone(),
+            key: format!("{}.out", below(&self.output, name)),
+        }
+    }
+}
+
+/// The key of `name` below an output path, whether that ends in a slash or not.
+pub(crate) fn below(output: &Place, name: &str) -> String {
     let folder = output.key.trim_end_matches('/');
     let slash = if folder.is_empty() { "" } else { "/" };
-    Place {
-        bucket: output.bucket.clone(),
-        key: format!("{folder}{slash}{name}.out"),
-    }
+    format!("{folder}{slash}{name}")
 }

@@ -1,10 +1,11 @@
 //! What CreateTransformJob refuses.
 
 use super::constraints::{
-    Constraints, ENVIRONMENT_KEY, INSTANCE_TYPE, JOB_NAME, MODEL_NAME, S3_URI, invalid,
+    AMI_VERSION, Constraints, ENVIRONMENT_KEY, EXPERIMENT_NAME, INSTANCE_TYPE, JOB_NAME,
+    MODEL_NAME, S3_URI, TAG_KEY, invalid,
 };
 use super::request::{DataProcessing, Tag, TransformInput, TransformJobRequest, TransformOutput};
-use crate::config::{Behaviour, StrategyWithoutSplit};
+use crate::assume::{Assumptions, StrategyWithoutSplit};
 use crate::error::ServiceError;
 
 /// `MaxConcurrentTransforms × MaxPayloadInMB`, and `MaxPayloadInMB` alone (API reference).
@@ -16,11 +17,11 @@ const MAX_TAGS: usize = 50;
 /// Everything but the existence of names.
 pub(crate) fn check(
     request: &TransformJobRequest,
-    behaviour: Behaviour,
+    assume: Assumptions,
 ) -> Result<(), ServiceError> {
     check_fields(request)?;
     check_combinations(request)?;
-    check_strategy(request, behaviour)?;
+    check_strategy(request, assume)?;
     refuse_unsupported(request)
 }
 
@@ -91,10 +92,17 @@ fn check_fields(request: &TransformJobRequest) -> Result<(), ServiceError> {
             resources.volume_kms_key_id.as_deref(),
             2048,
         );
+        c.pattern(
+            "transformResources.transformAmiVersion",
+            resources.transform_ami_version.as_deref(),
+            63,
+            AMI_VERSION,
+        );
     }
     if let Some(processing) = &request.data_processing {
         check_processing(&mut c, processing);
     }
+    check_side_configs(&mut c, request);
     check_tags(&mut c, &request.tags);
     c.finish()
 }
@@ -170,10 +178,39 @@ fn check_processing(c: &mut Constraints, processing: &DataProcessing) {
     );
 }
 
+/// What decides nothing about the transforming.
+fn check_side_configs(c: &mut Constraints, request: &TransformJobRequest) {
+    if let Some(capture) = &request.data_capture_config {
+        let field = |name: &str| format!("dataCaptureConfig.{name}");
+        let uri = capture.destination_s3_uri.as_deref();
+        let uri = c.required(&field("destinationS3Uri"), uri);
+        c.pattern(&field("destinationS3Uri"), uri, 1024, S3_URI);
+        c.length(&field("kmsKeyId"), capture.kms_key_id.as_deref(), 2048);
+    }
+    let Some(experiment) = &request.experiment_config else {
+        return;
+    };
+    for (name, value) in [
+        ("experimentName", &experiment.experiment_name),
+        ("trialName", &experiment.trial_name),
+        (
+            "trialComponentDisplayName",
+            &experiment.trial_component_display_name,
+        ),
+        ("runName", &experiment.run_name),
+    ] {
+        let field = format!("experimentConfig.{name}");
+        c.pattern(&field, value.as_deref(), 120, EXPERIMENT_NAME);
+    }
+}
+
 pub(super) fn check_tags(c: &mut Constraints, tags: &[Tag]) {
     c.entries("tags", tags.len(), MAX_TAGS);
     for tag in tags {
         c.length("tags.key", Some(&tag.key), 128);
+        if tag.key.is_empty() {
+            c.pattern("tags.key", Some(""), 128, TAG_KEY);
+        }
         c.length("tags.value", Some(&tag.value), 256);
     }
 }
@@ -218,10 +255,10 @@ fn check_combinations(request: &TransformJobRequest) -> Result<(), ServiceError>
 
 /// "To enable the batch strategy, you must set SplitType to Line, RecordIO, or TFRecord" (API
 /// reference); what becomes of a request that does not, it does not say.
-fn check_strategy(request: &TransformJobRequest, behaviour: Behaviour) -> Result<(), ServiceError> {
+fn check_strategy(request: &TransformJobRequest, assume: Assumptions) -> Result<(), ServiceError> {
     let input = request.transform_input.as_ref();
     let split = input.and_then(|i| i.split_type.as_deref());
-    let refused = behaviour.strategy_without_split == StrategyWithoutSplit::Refuse;
+    let refused = assume.strategy_without_split == StrategyWithoutSplit::Refuse;
     match &request.batch_strategy {
         Some(strategy) if refused && matches!(split, None | Some("None")) => Err(invalid(format!(
             "To enable the batch strategy, SplitType must be Line, RecordIO or TFRecord, but \
@@ -266,7 +303,7 @@ fn check_processing_pairs(
 }
 
 /// A content type without its parameters.
-fn media(content_type: Option<&str>) -> &str {
+pub(super) fn media(content_type: Option<&str>) -> &str {
     let whole = content_type.unwrap_or("");
     whole.split(';').next().unwrap_or("").trim()
 }
@@ -284,23 +321,6 @@ fn refuse_unsupported(request: &TransformJobRequest) -> Result<(), ServiceError>
         .and_then(|i| i.split_type.as_deref());
     if let Some(split @ ("RecordIO" | "TFRecord")) = split {
         return unsupported(&format!("SplitType {split}"));
-    }
-    if request
-        .data_processing
-        .as_ref()
-        .is_some_and(|p| p.is_active())
-    {
-        let input = request.transform_input.as_ref();
-        let media = media(input.and_then(|i| i.content_type.as_deref()));
-        if media != "text/csv" {
-            return unsupported(&format!("DataProcessing of {media}"));
-        }
-        if request.max_payload_in_mb == Some(0) {
-            return unsupported("DataProcessing with MaxPayloadInMB 0");
-        }
-    }
-    if request.data_capture_config.is_some() {
-        return unsupported("DataCaptureConfig");
     }
     Ok(())
 }

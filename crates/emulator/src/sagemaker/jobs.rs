@@ -12,7 +12,9 @@ use super::request::{
     ContainerDefinition, JobNameRequest, ListRequest, TransformJobRequest, parse,
 };
 use super::{SageMaker, disk_error, job_rules, job_run, lock, now_seconds, records};
+use crate::assume::MissingJob;
 use crate::error::ServiceError;
+use crate::faults::{JobFault, Spot};
 use crate::state::AppState;
 
 /// The status of a job, by the API's words.
@@ -26,6 +28,15 @@ pub(crate) enum Status {
 }
 
 impl Status {
+    /// The end of that name; Failed for all others.
+    pub(crate) fn of_end(name: &str) -> Self {
+        match name {
+            "Completed" => Self::Completed,
+            "Stopped" => Self::Stopped,
+            _ => Self::Failed,
+        }
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::InProgress => "InProgress",
@@ -57,6 +68,12 @@ pub(crate) struct JobRecord {
 impl JobRecord {
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// `TransformStartTime`; of a job that has none yet, now.
+    pub(crate) fn started_at(&self) -> jiff::Timestamp {
+        let seconds = self.started.unwrap_or_else(now_seconds);
+        jiff::Timestamp::from_second(seconds as i64).unwrap_or_default()
     }
 
     /// Will the status change no more?
@@ -94,7 +111,7 @@ impl Job {
 /// `CreateTransformJob`.
 pub(crate) fn create(state: &Arc<AppState>, body: &[u8]) -> Result<Value, ServiceError> {
     let request: TransformJobRequest = parse(body)?;
-    job_rules::check(&request, state.config.behaviour)?;
+    job_rules::check(&request, state.config.assume)?;
     let name = request.transform_job_name.clone().unwrap_or_default();
     let arn = state.sagemaker.arn("transform-job", &name);
     let tags = request.tags.clone();
@@ -116,7 +133,46 @@ pub(crate) fn spawn(state: &Arc<AppState>, name: String) {
     });
 }
 
+/// `DescribeTransformJob`, with the faults that show in it.
+pub(crate) fn describe(state: &AppState, body: &[u8]) -> Result<Value, ServiceError> {
+    let (sagemaker, name) = (&state.sagemaker, job_name(body)?);
+    let spot = Spot {
+        job: &name,
+        ..Spot::default()
+    };
+    let known = sagemaker.job(&name).is_some();
+    if known && state.faults.hits(spot, &JobFault::Vanish) {
+        sagemaker.remove_job(&name)?;
+    }
+    let mut answer = sagemaker.describe_job(&name)?;
+    let shown = state.faults.first(spot, |fault| match fault {
+        JobFault::UnknownStatus(status) => Some(status.clone()),
+        _ => None,
+    });
+    if let Some(status) = shown {
+        answer["TransformJobStatus"] = status.into();
+    }
+    Ok(answer)
+}
+
 impl SageMaker {
+    /// How many jobs are under way.
+    pub(crate) fn running(&self) -> u64 {
+        let jobs = lock(&self.inner.jobs);
+        jobs.values().filter(|job| !job.record.is_final()).count() as u64
+    }
+
+    /// Forgets a job; one that is under way ends without a trace.
+    fn remove_job(&self, name: &str) -> Result<(), ServiceError> {
+        let path = self.path("jobs", name);
+        let removed = lock(&self.inner.jobs).remove(name);
+        if let Some(job) = removed {
+            job.interrupt.cancel();
+            std::fs::remove_file(&path).map_err(disk_error(&path))?;
+        }
+        Ok(())
+    }
+
     fn add_job(
         &self,
         name: &str,
@@ -154,13 +210,12 @@ impl SageMaker {
         Ok(())
     }
 
-    pub(crate) fn describe_job(&self, body: &[u8]) -> Result<Value, ServiceError> {
-        let name = job_name(body)?;
-        let record = self.job(&name).ok_or_else(|| self.no_job(&name))?;
+    fn describe_job(&self, name: &str) -> Result<Value, ServiceError> {
+        let record = self.job(name).ok_or_else(|| self.no_job(name))?;
         let mut answer = record.raw;
         answer.remove("Tags");
         let mut insert = |key: &str, value: Value| answer.insert(key.to_owned(), value);
-        insert("TransformJobArn", self.arn("transform-job", &name).into());
+        insert("TransformJobArn", self.arn("transform-job", name).into());
         insert("TransformJobStatus", record.status.as_str().into());
         insert("CreationTime", record.created.into());
         if let Some(reason) = record.failure_reason {
@@ -267,10 +322,11 @@ impl SageMaker {
 
     fn no_job(&self, name: &str) -> ServiceError {
         let arn = self.arn("transform-job", name);
-        ServiceError::new(
-            "ResourceNotFound",
-            format!("Could not find transform job '{arn}'."),
-        )
+        let code = match self.inner.missing_job {
+            MissingJob::ValidationException => "ValidationException",
+            MissingJob::ResourceNotFound => "ResourceNotFound",
+        };
+        ServiceError::new(code, format!("Could not find transform job '{arn}'."))
     }
 }
 

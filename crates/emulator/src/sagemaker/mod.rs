@@ -5,23 +5,29 @@
 //! again from its start, as nothing of it was stored.
 
 mod assemble;
+mod capture;
 mod constraints;
+mod inference_ids;
 mod inputs;
+mod instances;
 mod job_rules;
 mod job_run;
 mod jobs;
 mod listing;
 mod logs;
 mod models;
+mod output_edits;
 mod processing;
 mod records;
 mod request;
+mod sending;
 mod settings;
 mod split;
 mod tags;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod work;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,6 +39,7 @@ use serde_json::Value;
 use self::jobs::Job;
 use self::models::ModelRecord;
 use self::tags::TagRecord;
+use crate::assume::MissingJob;
 use crate::config::EmulatorConfig;
 use crate::error::{EmulatorError, ServiceError};
 use crate::state::AppState;
@@ -47,6 +54,7 @@ struct Inner {
     /// `<dir>/sagemaker`.
     folder: PathBuf,
     region: String,
+    missing_job: MissingJob,
     models: Mutex<BTreeMap<String, ModelRecord>>,
     jobs: Mutex<BTreeMap<String, Job>>,
     /// By ARN.
@@ -61,8 +69,8 @@ impl SageMaker {
         folder: &Path,
         config: &EmulatorConfig,
     ) -> Result<Self, EmulatorError> {
-        let (folder, region) = (folder.to_owned(), config.region.clone());
-        let opened = tokio::task::spawn_blocking(move || Self::open_blocking(folder, region)).await;
+        let (folder, config) = (folder.to_owned(), config.clone());
+        let opened = tokio::task::spawn_blocking(move || Self::open_blocking(folder, config)).await;
         opened.unwrap_or_else(|e| {
             Err(EmulatorError::Container(format!(
                 "the state cannot be read: {e}"
@@ -70,7 +78,7 @@ impl SageMaker {
         })
     }
 
-    fn open_blocking(folder: PathBuf, region: String) -> Result<Self, EmulatorError> {
+    fn open_blocking(folder: PathBuf, config: EmulatorConfig) -> Result<Self, EmulatorError> {
         let models: Vec<ModelRecord> = records::load_all(&folder.join("models"))?;
         let jobs: Vec<jobs::JobRecord> = records::load_all(&folder.join("jobs"))?;
         let tags = records::load_if_there(&folder.join("tags.json"))?.unwrap_or_default();
@@ -80,7 +88,8 @@ impl SageMaker {
         }
         let inner = Inner {
             folder,
-            region,
+            region: config.region,
+            missing_job: config.assume.missing_job,
             models: Mutex::new(
                 models
                     .into_iter()
@@ -155,7 +164,7 @@ pub(crate) async fn handle(
         "DeleteModel" => sagemaker.delete_model(body),
         "ListModels" => sagemaker.list_models(body),
         "CreateTransformJob" => jobs::create(state, body),
-        "DescribeTransformJob" => sagemaker.describe_job(body),
+        "DescribeTransformJob" => jobs::describe(state, body),
         "StopTransformJob" => sagemaker.stop_job(body),
         "ListTransformJobs" => sagemaker.list_jobs(body),
         "AddTags" => sagemaker.add_tags(body),

@@ -23,7 +23,8 @@ pub(crate) struct TransformJobRequest {
     pub(crate) transform_output: Option<TransformOutput>,
     pub(crate) transform_resources: Option<TransformResources>,
     pub(crate) data_processing: Option<DataProcessing>,
-    pub(crate) data_capture_config: Option<serde_json::Value>,
+    pub(crate) data_capture_config: Option<DataCaptureConfig>,
+    pub(crate) experiment_config: Option<ExperimentConfig>,
     pub(crate) tags: Vec<Tag>,
 }
 
@@ -71,6 +72,24 @@ pub(crate) struct TransformResources {
     pub(crate) instance_type: Option<String>,
     pub(crate) instance_count: Option<i64>,
     pub(crate) volume_kms_key_id: Option<String>,
+    pub(crate) transform_ami_version: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct DataCaptureConfig {
+    pub(crate) destination_s3_uri: Option<String>,
+    pub(crate) kms_key_id: Option<String>,
+    pub(crate) generate_inference_id: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct ExperimentConfig {
+    pub(crate) experiment_name: Option<String>,
+    pub(crate) trial_name: Option<String>,
+    pub(crate) trial_component_display_name: Option<String>,
+    pub(crate) run_name: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

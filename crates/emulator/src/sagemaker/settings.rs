@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::request::TransformJobRequest;
-use crate::config::{Behaviour, InvocationDefaults, PayloadUnit};
+use crate::assume::{Assumptions, InvocationDefaults, PayloadUnit};
 use crate::containers::{ExecutionParameters, Invocation};
 
 /// `MaxPayloadInMB` by default.
@@ -40,14 +40,14 @@ pub(crate) struct Settings {
     pub(crate) invocation: Invocation,
     /// `AssembleWith: Line`.
     pub(crate) assemble_lines: bool,
-    pub(crate) behaviour: Behaviour,
+    pub(crate) assume: Assumptions,
 }
 
 impl Settings {
     pub(crate) fn resolve(
         request: &TransformJobRequest,
         proposed: &ExecutionParameters,
-        behaviour: Behaviour,
+        assume: Assumptions,
     ) -> Self {
         let input = request.transform_input.clone().unwrap_or_default();
         let output = request.transform_output.clone().unwrap_or_default();
@@ -68,11 +68,11 @@ impl Settings {
             .filter(|n| *n > 0)
             .or(proposed.max_concurrent_transforms)
             .unwrap_or(1);
-        let (timeout, retries) = invocation_limits(request, behaviour);
+        let (timeout, retries) = invocation_limits(request, assume);
         Self {
             split,
             gzip: input.compression_type.as_deref() == Some("Gzip"),
-            max_payload: (payload_mb > 0).then(|| payload_mb.saturating_mul(unit(behaviour))),
+            max_payload: (payload_mb > 0).then(|| payload_mb.saturating_mul(unit(assume))),
             payload_mb,
             concurrency: usize::try_from(concurrency.clamp(1, MAX_CONCURRENCY)).unwrap_or(1),
             single_record,
@@ -83,7 +83,7 @@ impl Settings {
                 timeout,
             },
             assemble_lines: output.assemble_with.as_deref() == Some("Line"),
-            behaviour,
+            assume,
         }
     }
 
@@ -105,15 +105,15 @@ fn given(value: Option<i64>) -> Option<u64> {
     value.and_then(|v| u64::try_from(v).ok())
 }
 
-fn unit(behaviour: Behaviour) -> u64 {
-    match behaviour.payload_unit {
+fn unit(assume: Assumptions) -> u64 {
+    match assume.payload_unit {
         PayloadUnit::Mebibyte => 1 << 20,
         PayloadUnit::Megabyte => 1_000_000,
     }
 }
 
-fn invocation_limits(request: &TransformJobRequest, behaviour: Behaviour) -> (Duration, u32) {
-    let (seconds, retries) = match behaviour.invocation_defaults {
+fn invocation_limits(request: &TransformJobRequest, assume: Assumptions) -> (Duration, u32) {
+    let (seconds, retries) = match assume.invocation_defaults {
         InvocationDefaults::ApiReference => (600, 3),
         InvocationDefaults::Cdk => (60, 0),
     };

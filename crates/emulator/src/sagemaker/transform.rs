@@ -1,43 +1,56 @@
 //! One object through one container: cut, sent, put together in order.
 //!
 //! A thread cuts; at most two bodies wait. Requests are sent while others are under way, each under
-//! a permit of the container's `MaxConcurrentTransforms`; replies are written in order, and at most
-//! twice as many as may be under way wait for one before them. So memory is bounded by payload and
+//! a permit of the container's `MaxConcurrentTransforms` (see `sending`); replies are written in order,
+//! and at most twice as many as may be under way wait for one before them. So memory is bounded by payload and
 //! concurrency, not by the object. An object that is one request is read from disk while it is sent.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use futures_util::StreamExt as _;
 use futures_util::future::OptionFuture;
 use futures_util::stream::FuturesOrdered;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Mutex, Semaphore};
 
-use super::assemble::Output;
+use super::assemble::{Edge, Output};
+use super::inference_ids::InferenceIds;
 use super::inputs::InputObject;
 use super::logs::LogStream;
+use super::output_edits;
 use super::processing::{Processing, ProcessingError};
+use super::sending::{Batch, Turn};
 use super::settings::{Settings, Split};
-use super::split::{self, Cut, SplitError};
-use crate::config::EmptyObjects;
+use super::split::SplitError;
+use super::work::InstanceMeter;
+use crate::assume::{EmptyObjects, GzipPayload, ManifestMissing};
 use crate::containers::{Container, FileBody, InvokeError, Payload};
-use crate::job_objects::JobObjects;
+use crate::faults::{Faults, JobFault, Spot};
+use crate::job_objects::{JobObjects, ObjectsError};
 
-/// Before the second try of an invocation; doubled for each further.
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// No object that is sent whole is unpacked to more than this, whatever bounds the payload.
+const MAX_UNPACKED: u64 = 64 << 30;
 
 /// An instance that is ready.
 pub(crate) struct Worker {
+    /// The job's name.
+    pub(crate) job: String,
+    pub(crate) faults: Faults,
+    pub(crate) meter: InstanceMeter,
     pub(crate) objects: JobObjects,
     pub(crate) container: Container,
     pub(crate) settings: Settings,
     pub(crate) processing: Option<Processing>,
+    pub(crate) ids: Option<InferenceIds>,
     pub(crate) permits: Arc<Semaphore>,
+    /// Held by the object whose requests are being sent.
+    pub(crate) turn: Arc<Mutex<()>>,
+    /// Those of a container that is slow on purpose.
+    pub(crate) workers: OnceLock<Semaphore>,
     pub(crate) data_log: LogStream,
 }
 
@@ -107,8 +120,17 @@ impl Worker {
         &self,
         input: &InputObject,
         path: &Path,
+        turn: &mut Turn,
     ) -> Result<Transformed, Fault> {
-        self.try_transform(input, path).await.map_err(|failure| {
+        let object = self.meter.object(&input.source.key);
+        let end = self.try_transform(input, object, path, turn).await;
+        let outcome = match &end {
+            Ok(Transformed::Written) => "written",
+            Ok(Transformed::Nothing) => "nothing",
+            Err(_) => "failed",
+        };
+        self.meter.object_ends(object, outcome);
+        end.map_err(|failure| {
             for line in &failure.lines {
                 self.data_log.driver(&format!("{}: {line}", input.source));
             }
@@ -116,38 +138,98 @@ impl Worker {
         })
     }
 
+    pub(super) fn spot<'a>(&'a self, input: &'a InputObject, batch: Option<u64>) -> Spot<'a> {
+        Spot {
+            job: &self.job,
+            object: Some(&input.source.key),
+            batch,
+        }
+    }
+
     async fn try_transform(
         &self,
         input: &InputObject,
+        object: usize,
         path: &Path,
+        turn: &mut Turn,
     ) -> Result<Transformed, FileFailure> {
         let source = &input.source;
-        let opened = self.objects.open(&source.bucket, &source.key).await;
-        let (size, file) = opened.map_err(|e| FileFailure::client(format!("ClientError: {e}")))?;
-        if size == 0 {
-            return self.empty(path).await;
-        }
-        let file = file.into_std().await;
+        let (size, file) = match self.objects.open(&source.bucket, &source.key).await {
+            Ok(opened) => opened,
+            Err(ObjectsError::NoSuchKey(_))
+                if self.settings.assume.manifest_missing == ManifestMissing::Skip =>
+            {
+                return Ok(Transformed::Nothing);
+            }
+            Err(e) => return Err(FileFailure::client(format!("ClientError: {e}"))),
+        };
+        let batch = Batch {
+            input,
+            number: 1,
+            object,
+        };
         let mut output = Output::create(path, &self.settings).await.map_err(disk)?;
-        if self.is_one_request() {
-            self.send_whole(file, path, &mut output).await?;
+        if size == 0 {
+            match self.settings.assume.empty_objects {
+                EmptyObjects::Skip => return Ok(Transformed::Nothing),
+                EmptyObjects::EmptyOutput => {}
+                EmptyObjects::Send => self.send_empty(batch, &mut output, turn).await?,
+                EmptyObjects::Fail => {
+                    return Err(FileFailure::client("ClientError: the object is empty"));
+                }
+            }
+        } else if self.is_one_request() {
+            let file = file.into_std().await;
+            self.send_whole(file, path, batch, &mut output, turn)
+                .await?;
         } else {
-            self.send_bodies(self.reader(file), &mut output).await?;
+            let reader = self.reader(file.into_std().await);
+            self.send_bodies(reader, batch, &mut output, turn).await?;
         }
         output.finish().await.map_err(disk)?;
+        self.spoil(input, path).await
+    }
+
+    /// The faults of a finished output.
+    async fn spoil(&self, input: &InputObject, path: &Path) -> Result<Transformed, FileFailure> {
+        let spot = self.spot(input, None);
+        let edits = self.faults.all(spot, output_edits::is_edit);
+        if !edits.is_empty() {
+            let path = path.to_owned();
+            let edited = tokio::task::spawn_blocking(move || output_edits::apply(&path, &edits));
+            let edited = edited
+                .await
+                .unwrap_or_else(|e| Err(std::io::Error::other(e)));
+            edited.map_err(disk)?;
+        }
+        if self.faults.hits(spot, &JobFault::MissingOutput) {
+            return Ok(Transformed::Nothing);
+        }
         Ok(Transformed::Written)
     }
 
-    async fn empty(&self, path: &Path) -> Result<Transformed, FileFailure> {
-        match self.settings.behaviour.empty_objects {
-            EmptyObjects::Skip => Ok(Transformed::Nothing),
-            EmptyObjects::EmptyOutput => {
-                let output = Output::create(path, &self.settings).await.map_err(disk)?;
-                output.finish().await.map_err(disk)?;
-                Ok(Transformed::Written)
-            }
-            EmptyObjects::Fail => Err(FileFailure::client("ClientError: the object is empty")),
+    /// What goes wrong after a mini-batch.
+    fn edge(&self, batch: Batch<'_>) -> Edge {
+        let spot = self.spot(batch.input, Some(batch.number));
+        Edge {
+            glued: self.faults.hits(spot, &JobFault::Glue),
+            blank: self.faults.hits(spot, &JobFault::BlankLine),
         }
+    }
+
+    async fn send_empty(
+        &self,
+        batch: Batch<'_>,
+        output: &mut Output,
+        turn: &mut Turn,
+    ) -> Result<(), FileFailure> {
+        let Some(permit) = self.permit(turn).await else {
+            return Ok(());
+        };
+        turn.all_sent();
+        let payload = Payload::Bytes(Bytes::new());
+        let reply = self.invoke(batch, payload, permit).await?;
+        output.push(&reply, self.edge(batch)).await.map_err(disk)
     }
 
     fn reader(&self, file: File) -> Box<dyn Read + Send> {
@@ -161,73 +243,36 @@ impl Worker {
     async fn send_bodies(
         &self,
         reader: Box<dyn Read + Send>,
+        first: Batch<'_>,
         output: &mut Output,
+        turn: &mut Turn,
     ) -> Result<(), FileFailure> {
         let mut bodies = self.cut(reader);
         let mut replies = FuturesOrdered::new();
-        let mut more = true;
+        let (mut more, mut sent, mut written) = (true, first, first);
         loop {
             let room = more && replies.len() < 2 * self.settings.concurrency;
-            let next_body = OptionFuture::from(room.then(|| self.next_body(&mut bodies)));
+            let next_body = OptionFuture::from(room.then(|| self.next_body(&mut bodies, turn)));
             tokio::select! {
                 biased;
                 Some(reply) = replies.next() => {
                     let reply: Bytes = reply?;
-                    output.push(&reply).await.map_err(disk)?;
+                    output.push(&reply, self.edge(written)).await.map_err(disk)?;
+                    written.number += 1;
                 }
                 Some(body) = next_body => match body? {
-                    Some((body, permit)) => replies.push_back(self.exchange(body, permit)),
-                    None => more = false,
+                    Some((body, permit)) => {
+                        replies.push_back(self.exchange(sent, body, permit));
+                        sent.number += 1;
+                    }
+                    None => {
+                        more = false;
+                        turn.all_sent();
+                    }
                 },
                 else => return Ok(()),
             }
         }
-    }
-
-    /// A thread that cuts ahead. It ends when the receiver is dropped.
-    fn cut(&self, reader: Box<dyn Read + Send>) -> mpsc::Receiver<Result<Bytes, SplitError>> {
-        let cut = Cut {
-            split: self.settings.split,
-            limit: self.settings.max_payload,
-            blank_lines: self.settings.behaviour.blank_lines,
-        };
-        let (sender, receiver) = mpsc::channel(1);
-        tokio::task::spawn_blocking(move || {
-            let mut emit = |body: Vec<u8>| sender.blocking_send(Ok(body.into())).is_ok();
-            if let Err(error) = split::split(reader, cut, &mut emit) {
-                let _ = sender.blocking_send(Err(error));
-            }
-        });
-        receiver
-    }
-
-    /// The permit comes first: dropped in between, this loses no body.
-    async fn next_body(
-        &self,
-        bodies: &mut mpsc::Receiver<Result<Bytes, SplitError>>,
-    ) -> Result<Option<(Bytes, OwnedSemaphorePermit)>, FileFailure> {
-        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
-            return Ok(None);
-        };
-        match bodies.recv().await {
-            Some(body) => Ok(Some((body?, permit))),
-            None => Ok(None),
-        }
-    }
-
-    /// One body: filtered, sent, joined. The limit of the payload holds for the records before the
-    /// filter.
-    async fn exchange(
-        &self,
-        body: Bytes,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Bytes, FileFailure> {
-        let Some(processing) = &self.processing else {
-            return self.invoke(Payload::Bytes(body), permit).await;
-        };
-        let request = processing.request(&body)?;
-        let reply = self.invoke(Payload::Bytes(request.into()), permit).await?;
-        Ok(processing.reply(&body, &reply)?.into())
     }
 
     /// Is an object sent as it is? Without a limit on the payload lines are not cut either.
@@ -245,58 +290,40 @@ impl Worker {
         &self,
         file: File,
         path: &Path,
+        batch: Batch<'_>,
         output: &mut Output,
+        turn: &mut Turn,
     ) -> Result<(), FileFailure> {
-        let limit = self.settings.max_payload.unwrap_or(u64::MAX);
+        let limit = self.settings.max_payload.unwrap_or(MAX_UNPACKED);
         let (gzip, scratch) = (self.settings.gzip, path.with_extension("body"));
+        let packed = self.settings.assume.gzip_payload == GzipPayload::Packed;
         let prepared = tokio::task::spawn_blocking(move || {
-            if gzip {
-                unpack(file, &scratch, limit)
-            } else {
-                let bytes = file.metadata()?.len();
-                Ok((file, bytes))
+            let bytes = file.metadata()?.len();
+            if !gzip {
+                return Ok((file, bytes, bytes));
             }
+            let most = if packed { MAX_UNPACKED } else { limit };
+            let (file, unpacked) = unpack(file, &scratch, most)?;
+            Ok((file, unpacked, if packed { bytes } else { unpacked }))
         });
         let prepared = prepared
             .await
             .unwrap_or_else(|e| Err(std::io::Error::other(e)));
-        let (file, bytes) = prepared.map_err(SplitError::Read)?;
-        if bytes > limit {
+        let (file, bytes, counted) = prepared.map_err(SplitError::Read)?;
+        if counted > limit {
             return Err(SplitError::TooLarge.into());
         }
         if bytes == 0 {
             return Ok(());
         }
-        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
+        let Some(permit) = self.permit(turn).await else {
             return Ok(());
         };
+        turn.all_sent();
         let chunked = self.settings.max_payload.is_none();
         let payload = Payload::File(FileBody::new(file, bytes, chunked));
-        let reply = self.invoke(payload, permit).await?;
-        output.push(&reply).await.map_err(disk)
-    }
-
-    /// One request with its retries. The permit is held until it is answered.
-    async fn invoke(
-        &self,
-        payload: Payload,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Bytes, FileFailure> {
-        let mut tries = 0;
-        let answer = loop {
-            match self
-                .container
-                .invoke(&self.settings.invocation, &payload)
-                .await
-            {
-                Ok(reply) => break Ok(reply),
-                Err(error) if tries >= self.settings.retries => break Err(error.into()),
-                Err(_) => tokio::time::sleep(RETRY_PAUSE * 2u32.pow(tries)).await,
-            }
-            tries += 1;
-        };
-        drop(permit);
-        answer
+        let reply = self.with_ids(self.invoke(batch, payload, permit).await?);
+        output.push(&reply, self.edge(batch)).await.map_err(disk)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gristmill_emulator::{EmulatorConfig, EmulatorError, Endpoint, Server};
 use http::StatusCode;
 
-use crate::support::{Call, Emulator, put, send, start_server};
+use crate::support::{Call, Emulator, get, put, send, start_server};
 
 #[tokio::test]
 async fn one_folder_has_one_emulator() {
@@ -84,4 +84,35 @@ async fn faults_answer_instead_of_the_service_or_after_it() {
         .send()
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn quotas_rates_and_delays_are_faults_too() {
+    let (emulator, s3) = Emulator::with_bucket().await;
+    let rules = r#"[
+        { "fault": "limit" }, { "fault": "throttle", "target": "SageMaker.ListModels", "share": 0.5 },
+        { "fault": "throttle", "method": "PUT", "path": "/bucket/slow", "times": 1 },
+        { "method": "GET", "path": "/bucket/slow", "delay_ms": 60 } ]"#;
+    std::fs::write(emulator.dir.path().join("faults.json"), rules).unwrap();
+    let call = async |target| send(&emulator.endpoint, Call::json(target)).await;
+    let refused = call("SageMaker.CreateTransformJob").await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(
+        refused.body.contains("ResourceLimitExceeded"),
+        "{}",
+        refused.body
+    );
+    assert!(call("SageMaker.ListModels").await.body.contains("Models"));
+    assert!(
+        call("SageMaker.ListModels")
+            .await
+            .body
+            .contains("Rate exceeded")
+    );
+    let slow = send(&emulator.endpoint, Call::s3("PUT", "/bucket/slow")).await;
+    assert!(slow.body.contains("<Code>SlowDown</Code>"), "{}", slow.body);
+    put(&s3, "slow", b"x").await;
+    let begun = std::time::Instant::now();
+    assert_eq!(get(&s3, "slow").await, b"x");
+    assert!(begun.elapsed() >= Duration::from_millis(60));
 }

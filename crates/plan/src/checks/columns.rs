@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::View;
 use crate::params::date;
 use crate::problem::code;
+use crate::spec::PathStep;
 use crate::tree::shorten;
 
 pub(super) fn check(view: &mut View<'_>) {
@@ -32,6 +33,7 @@ pub(super) fn check(view: &mut View<'_>) {
     dialect(view);
     contract(view, "source.columns");
     assemble(view);
+    answers(view);
 }
 
 /// A list of names: the first path of each. A name twice is a problem.
@@ -144,7 +146,7 @@ fn assemble(view: &mut View<'_>) {
         }
         holes |= item.get("from").is_some_and(Value::is_null);
         let from = item.as_str().or_else(|| item["from"].as_str());
-        predictions += usize::from(from.is_some_and(|from| prediction_index(from).is_some()));
+        predictions += usize::from(from.is_some_and(|from| prediction_at(from).is_some()));
         if item.is_object() {
             output_column(view, &at, item, name);
         }
@@ -179,11 +181,13 @@ fn output_column(view: &mut View<'_>, at: &str, item: &Value, name: &str) {
 
 fn from_column(view: &mut View<'_>, at: &str, from: &Value, item: &Value, name: &str) {
     let Some(from) = from.as_str() else { return };
-    match prediction_index(from) {
-        Some(Ok(_)) => {}
+    match prediction_at(from) {
+        Some(Ok(PredictionAt::Cell(_))) => {}
+        Some(Ok(PredictionAt::Path(_))) => named_value(view, at, from, name),
         Some(Err(())) => {
             let message = format!("`{name}`: `from: {}` is not a prediction", shorten(from));
-            let help = "fields of an answer are counted from 0: \"prediction[0]\"";
+            let help = "fields of an answer are counted from 0, or named in JSON: \
+                        \"prediction[0]\", \"prediction.score\"";
             view.problem(&format!("{at}.from"), code::BAD_VALUE, message, help);
         }
         None if item.get("type").is_some() => {
@@ -193,6 +197,36 @@ fn from_column(view: &mut View<'_>, at: &str, from: &Value, item: &Value, name: 
         }
         None => {}
     }
+}
+
+/// Only JSON has names.
+fn named_value(view: &mut View<'_>, at: &str, from: &str, name: &str) {
+    let Some(accept) = view.text("transform.accept").filter(|a| !is_json(a)) else {
+        return;
+    };
+    let message = format!(
+        "`{name}`: `from: {}` needs answers in JSON, and `accept` is `{accept}`",
+        shorten(from)
+    );
+    let help = "use `accept: application/jsonlines`, or count fields from 0: \"prediction[0]\"";
+    view.problem(&format!("{at}.from"), code::CONFLICT, message, help);
+}
+
+/// What a document of JSON answers is a question in JSON only.
+fn answers(view: &mut View<'_>) {
+    let path = "assemble.answers";
+    let (Some(answers), Some(accept)) = (view.text(path), view.text("transform.accept")) else {
+        return;
+    };
+    if answers == "auto" || is_json(accept) {
+        return;
+    }
+    let message = format!(
+        "`answers: {answers}` says what a document of JSON answers, and `accept` is `{accept}`: \
+         each line answers a row"
+    );
+    let help = "remove it, or use `accept: application/json`";
+    view.problem(path, code::CONFLICT, message, help);
 }
 
 fn constant(view: &mut View<'_>, at: &str, value: &Value, item: &Value, name: &str) {
@@ -230,21 +264,61 @@ pub(crate) fn constant_type(value: &Value) -> &'static str {
     }
 }
 
-/// `prediction[3]` → `Some(Ok(3))`; something that is meant to be one → `Some(Err(()))`; a
-/// source column → `None`.
-pub(crate) fn prediction_index(from: &str) -> Option<Result<usize, ()>> {
-    let rest = from.trim().strip_prefix("prediction")?;
+/// Where in an answer `from` points.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum PredictionAt {
+    /// `prediction[3]`.
+    Cell(usize),
+    /// `prediction.score`, `prediction.classes[0]`, `prediction[0].score`, `prediction['a b']`.
+    Path(Vec<PathStep>),
+}
+
+/// `prediction[3]` → `Some(Ok(…))`; something that is meant to be one → `Some(Err(()))`; a source
+/// column → `None`.
+pub(crate) fn prediction_at(from: &str) -> Option<Result<PredictionAt, ()>> {
+    let mut rest = from.trim().strip_prefix("prediction")?;
     if !rest.is_empty() && !rest.starts_with(['[', '.', '(']) {
         return None;
     }
-    let index = rest
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
-    let digits = index.filter(|i| !i.is_empty() && i.bytes().all(|b| b.is_ascii_digit()));
-    Some(
-        digits
-            .and_then(|i| i.parse::<u16>().ok())
-            .map(usize::from)
-            .ok_or(()),
-    )
+    let mut steps = Vec::new();
+    while !rest.is_empty() {
+        match step(rest) {
+            Some((step, more)) => {
+                steps.push(step);
+                rest = more;
+            }
+            None => return Some(Err(())),
+        }
+    }
+    Some(match steps.as_slice() {
+        [] => Err(()),
+        [PathStep::Index(index)] => Ok(PredictionAt::Cell(*index)),
+        _ => Ok(PredictionAt::Path(steps)),
+    })
+}
+
+/// The first step of a path, and what is behind it.
+fn step(path: &str) -> Option<(PathStep, &str)> {
+    if let Some(rest) = path.strip_prefix('.') {
+        let end = rest.find(['.', '[']).unwrap_or(rest.len());
+        let name = &rest[..end];
+        let plain = !name.is_empty() && !name.contains([']', '(', ')', '\'', '"', ' ']);
+        return plain.then(|| (PathStep::Name(name.to_owned()), &rest[end..]));
+    }
+    let rest = path.strip_prefix('[')?;
+    if let Some(quote) = rest.chars().next().filter(|c| matches!(c, '\'' | '"')) {
+        let (name, rest) = rest[1..].split_once(quote)?;
+        let rest = rest.strip_prefix(']')?;
+        return (!name.is_empty()).then(|| (PathStep::Name(name.to_owned()), rest));
+    }
+    let (index, rest) = rest.split_once(']')?;
+    let digits = !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit());
+    let index = digits.then(|| index.parse::<u16>().ok()).flatten()?;
+    Some((PathStep::Index(usize::from(index)), rest))
+}
+
+/// Whether answers of this media type are read as JSON.
+pub(crate) fn is_json(accept: &str) -> bool {
+    let bare = accept.split(';').next().unwrap_or_default();
+    bare.to_ascii_lowercase().contains("json")
 }

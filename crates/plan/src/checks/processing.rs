@@ -191,13 +191,16 @@ fn joined_objects(view: &mut View<'_>) {
         let first = filter.steps().next();
         matches!(first, Some(Step::Names(names)) if names.as_slice() == [ANSWER])
     };
+    // Without a filter, what is stored is the record with the answer under its name, which is read.
     let fine = match view.text(OUTPUT) {
+        Some("$") => true,
         Some(_) => parsed(view, OUTPUT).is_none_or(|filter| only_answer(&filter)),
-        None => view.has(OUTPUT),
+        None => true,
     };
     if !fine {
         let at = if view.written(OUTPUT) { OUTPUT } else { JOIN };
-        let message = "the job would store JSON objects, of which no prediction is read".to_owned();
+        let message =
+            "the job would store parts of JSON objects, of which no prediction is read".to_owned();
         let help = format!(
             "`output_filter: $.{ANSWER}` stores the answer alone; the columns beside it are put \
              back by `assemble.columns`"

@@ -256,8 +256,8 @@ fn parquet_size(view: &mut View<'_>) {
     view.problem(path, code::CONFLICT, message, "use `max_rows`");
 }
 
-/// Media types of answers that are read: a line a row, or a JSON value a line.
-const ANSWERS: &[&str] = &["text/csv", "application/jsonlines"];
+/// Media types of answers that are read: a line a row, or JSON values.
+const ANSWERS: &[&str] = &["text/csv", "application/jsonlines", "application/json"];
 
 fn media_types(view: &mut View<'_>) {
     let format = view.text("shards.format");
@@ -280,12 +280,13 @@ fn media_types(view: &mut View<'_>) {
             .iter()
             .any(|media| accept.to_ascii_lowercase().starts_with(media))
     {
-        let message = format!("`accept: {accept}`: predictions are read as CSV or JSON Lines only");
+        let message =
+            format!("`accept: {accept}`: predictions are read as CSV, JSON Lines or JSON only");
         view.problem(
             "transform.accept",
             code::BAD_VALUE,
             message,
-            "use `accept: text/csv`, or `application/jsonlines`",
+            "use `accept: text/csv`, `application/jsonlines` or `application/json`",
         );
     }
 }

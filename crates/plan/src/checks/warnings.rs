@@ -17,6 +17,7 @@ pub(super) fn find(view: &mut View<'_>) {
     ami_version(view);
     chunked(view);
     glued(view);
+    super::join::doubt(view);
 }
 
 fn instance_type(view: &mut View<'_>) {

@@ -119,7 +119,10 @@ pub(super) fn estimate(
         requests: planned.map_or(0, |p| p.requests),
         instances_busy: instances - idle,
         instances_idle: idle,
-        max_jobs: jobs.map_or(0, |jobs| jobs.settled.transform.max_jobs()),
+        max_jobs: jobs.map_or(0, |jobs| {
+            let settled = jobs.settled;
+            settled.transform.max_jobs() + settled.waves.jobs.saturating_sub(1)
+        }),
     }
 }
 

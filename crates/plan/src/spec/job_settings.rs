@@ -25,6 +25,17 @@ impl DataProcessing {
     }
 }
 
+/// `transform.join`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Join {
+    /// We do, by position; ids stay here.
+    #[default]
+    Local,
+    /// The service does: see [`crate::server_join`].
+    Server,
+}
+
 /// `JoinSource`. Serialised as the API spells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum JoinSource {

@@ -32,6 +32,7 @@ fn what_does_not_touch_a_byte_is_not_in() {
         "invocations_max_retries: 0",
         "tags: { a: b }",
         "job_timeout: 2h",
+        "capacity_wait: 1m",
         "on_interrupt: stop",
         "kms_key_id: alias/a",
         "volume_kms_key_id: alias/b",

@@ -10,6 +10,7 @@ fn facts() -> RunFacts {
         run_id: "r-1".into(),
         work_uri: "s3://work-bucket/runs/".into(),
         fingerprint: "ab".repeat(32),
+        wave: None,
         attempt: 2,
         model_name: "late-v1".into(),
         input: JobInput::Manifest("s3://work-bucket/runs/r-1/manifest.json".into()),
@@ -113,8 +114,12 @@ fn nothing_invalid_is_made() {
 
 #[test]
 fn job_names_are_the_same_for_the_same_work_only() {
-    let name =
-        |w: &str, r: &str, f: &str, a| job_name("nightly-scoring-of-all-the-flights", w, r, f, a);
+    let of = |wave| {
+        move |w: &str, r: &str, f: &str, a| {
+            job_name("nightly-scoring-of-all-the-flights", w, r, f, wave, a)
+        }
+    };
+    let name = of(None);
     let first = name("s3://w/", "r", "f", 1);
     insta::assert_snapshot!(first, @"nightly-scoring-of-all-t-f7febcc3589c-a1");
     assert_eq!(first, name("s3://w/", "r", "f", 1));
@@ -124,9 +129,12 @@ fn job_names_are_the_same_for_the_same_work_only() {
         name("s3://w/", "r", "g", 1),
         name("s3://w/", "r", "f", 2),
         name("s3://w/r", "", "f", 1),
+        of(Some(1))("s3://w/", "r", "f", 1),
     ] {
         assert_ne!(first, other);
     }
+    let third = of(Some(3))("s3://w/", "r", "f", 4);
+    insta::assert_snapshot!(third, @"nightly-scoring-of-all-t-f7febcc3589c-w3-a4");
 }
 
 #[test]

@@ -75,7 +75,7 @@ local:
     [template] p.yaml:25:7: `assemble.to`: `params.run_dat` is not defined
       help: declare it under `params:`
     [bad-value] p.yaml:27:28: `score`: `from: prediction(0)` is not a prediction
-      help: fields of an answer are counted from 0: "prediction[0]"
+      help: fields of an answer are counted from 0, or named in JSON: "prediction[0]", "prediction.score"
     [column] p.yaml:28:7: `assemble.columns` has two columns called `score`
       help: output columns need different names
     [conflict] p.yaml:30:3: `local.model` needs exactly one of `onnx`, `command`, `url`, found 2

@@ -136,8 +136,8 @@ proptest! {
     }
 
     #[test]
-    fn job_names_are_always_valid(name in any::<String>(), run in any::<String>(), attempt in any::<u32>()) {
-        let job = job_name(&name, "s3://w/", &run, "f", attempt);
+    fn job_names_are_always_valid(name in any::<String>(), run in any::<String>(), wave in any::<Option<u32>>(), attempt in any::<u32>()) {
+        let job = job_name(&name, "s3://w/", &run, "f", wave, attempt);
         prop_assert!(job.len() <= 63, "{}", job);
         prop_assert_eq!(model_name(&job), Ok(()));
         prop_assert_eq!(model_name(&api_name(&name, 24)), Ok(()));

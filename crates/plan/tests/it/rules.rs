@@ -271,13 +271,78 @@ fn a_shard_that_is_one_request_fits_into_one() {
 }
 
 #[test]
-fn answers_are_read_as_csv_or_json_lines() {
+fn answers_are_read_as_csv_or_json() {
     assert_eq!(transform("accept: application/jsonlines"), "");
+    assert_eq!(transform("accept: application/json"), "");
     assert_eq!(transform("accept: text/csv; charset=utf-8"), "");
-    insta::assert_snapshot!(transform("accept: application/json"), @r"
-    [bad-value] p.yaml:17:11: `accept: application/json`: predictions are read as CSV or JSON Lines only
-      help: use `accept: text/csv`, or `application/jsonlines`
+    insta::assert_snapshot!(transform("accept: application/x-npy"), @r"
+    [bad-value] p.yaml:17:11: `accept: application/x-npy`: predictions are read as CSV, JSON Lines or JSON only
+      help: use `accept: text/csv`, `application/jsonlines` or `application/json`
     ");
+}
+
+#[test]
+fn names_within_answers_are_for_json() {
+    let with = |accept: &str, columns: &str| {
+        problems_of(&[
+            (
+                "instance_type: ml.m5.xlarge",
+                &format!("instance_type: ml.m5.xlarge\n  {accept}"),
+            ),
+            ("local:", &format!("  columns: [{columns}]\nlocal:")),
+        ])
+    };
+    let named = "{ name: a, from: prediction.score }, { name: b, from: 'prediction[0].x[12]' }, \
+                 { name: c, from: \"prediction['a.b']\", type: string }";
+    assert_eq!(with("accept: application/json", named), "");
+    insta::assert_snapshot!(with("accept: text/csv", named), @r#"
+    [conflict] p.yaml:20:30: `a`: `from: prediction.score` needs answers in JSON, and `accept` is `text/csv`
+      help: use `accept: application/jsonlines`, or count fields from 0: "prediction[0]"
+    [conflict] p.yaml:20:67: `b`: `from: prediction[0].x[12]` needs answers in JSON, and `accept` is `text/csv`
+      help: use `accept: application/jsonlines`, or count fields from 0: "prediction[0]"
+    [conflict] p.yaml:20:109: `c`: `from: prediction['a.b']` needs answers in JSON, and `accept` is `text/csv`
+      help: use `accept: application/jsonlines`, or count fields from 0: "prediction[0]"
+    "#);
+    for bad in [
+        "prediction.",
+        "prediction[",
+        "prediction[x]",
+        "prediction.a.",
+        "prediction.a b",
+        "prediction[0]x",
+        "prediction['']",
+        "prediction..a",
+        "prediction[-1].a",
+        "prediction[99999].a",
+    ] {
+        let told = with(
+            "accept: application/json",
+            &format!("{{ name: a, from: \"{bad}\" }}"),
+        );
+        assert!(told.contains("is not a prediction"), "{bad}: {told}");
+    }
+}
+
+#[test]
+fn what_documents_answer_is_for_json() {
+    let with = |accept: &str, answers: &str| {
+        problems_of(&[
+            (
+                "instance_type: ml.m5.xlarge",
+                &format!("instance_type: ml.m5.xlarge\n  {accept}"),
+            ),
+            ("local:", &format!("  answers: {answers}\nlocal:")),
+        ])
+    };
+    for answers in ["auto", "rows", "batches"] {
+        assert_eq!(with("accept: application/json", answers), "");
+    }
+    assert_eq!(with("accept: text/csv", "auto"), "");
+    insta::assert_snapshot!(with("accept: text/csv", "batches"), @r"
+    [conflict] p.yaml:20:12: `answers: batches` says what a document of JSON answers, and `accept` is `text/csv`: each line answers a row
+      help: remove it, or use `accept: application/json`
+    ");
+    assert!(with("accept: text/csv", "lists").contains("lists"));
 }
 
 #[test]
@@ -382,11 +447,11 @@ fn output_columns() {
     ");
     insta::assert_snapshot!(columns("{ name: a, from: prediction }, { name: b, from: 'prediction[-1]' }, { name: c, from: 'prediction[0].x' }"), @r#"
     [bad-value] p.yaml:19:30: `a`: `from: prediction` is not a prediction
-      help: fields of an answer are counted from 0: "prediction[0]"
+      help: fields of an answer are counted from 0, or named in JSON: "prediction[0]", "prediction.score"
     [bad-value] p.yaml:19:61: `b`: `from: prediction[-1]` is not a prediction
-      help: fields of an answer are counted from 0: "prediction[0]"
-    [bad-value] p.yaml:19:98: `c`: `from: prediction[0].x` is not a prediction
-      help: fields of an answer are counted from 0: "prediction[0]"
+      help: fields of an answer are counted from 0, or named in JSON: "prediction[0]", "prediction.score"
+    [conflict] p.yaml:19:98: `c`: `from: prediction[0].x` needs answers in JSON, and `accept` is `text/csv`
+      help: use `accept: application/jsonlines`, or count fields from 0: "prediction[0]"
     "#);
     insta::assert_snapshot!(columns("{ name: a }, { name: b, from: flight, value: 1 }, { name: c, from: flight, type: string }, { name: s, from: 'prediction[0]' }"), @r"
     [missing-key] p.yaml:19:13: `a` has neither `from` nor `value`
@@ -634,4 +699,90 @@ fn a_budget_names_an_amount_and_is_for_jobs() {
     [conflict] p.yaml:5:1: `budget` has no effect without `transform`
       help: it bounds what transform jobs take; remove it
     ");
+}
+
+#[test]
+fn a_join_by_the_service_is_made_of_ids_and_the_last_columns() {
+    let made = |edits: &[(&str, &str)]| {
+        let spec = try_spec(&edited(edits), &[]).unwrap();
+        let made = spec.transform.unwrap().data_processing.unwrap();
+        (made.input_filter.unwrap(), made.output_filter.unwrap())
+    };
+    let server = ("model: late-v1", "model: late-v1\n  join: server");
+    let wanted = |input: &str, output: &str| (input.to_owned(), output.to_owned());
+    assert_eq!(made(&[server]), wanted("$[1:]", "$[0,-1]"));
+    let third = (
+        "/dt={{ params.run_date }}/",
+        "/\n  columns: [flight, { name: p, from: 'prediction[2]' }]",
+    );
+    assert_eq!(made(&[server, third]), wanted("$[1:]", "$[0,-3,-2,-1]"));
+    let stated = (
+        "model: late-v1",
+        "model: late-v1\n  join: server\n  answer_columns: 2",
+    );
+    let two = ("id: [flight]", "id: [flight, carrier]");
+    assert_eq!(made(&[stated, two]), wanted("$[2:]", "$[0,1,-2,-1]"));
+}
+
+#[test]
+fn a_join_by_the_service_is_for_lines_of_csv_with_ids() {
+    let doubt = "[doubtful]";
+    let server = |lines: &str| transform(&format!("join: server\n  {lines}"));
+    assert_eq!(server("answer_columns: 1"), "");
+    insta::assert_snapshot!(server("data_processing: { output_filter: '$[0]' }"), @r"
+    [conflict] p.yaml:18:3: `join: server` makes filters and a join of its own: `data_processing` cannot stand beside it
+      help: keep one of them
+    ");
+    insta::assert_snapshot!(server("accept: application/jsonlines\n  assemble_with: none"), @r"
+    [data-processing] p.yaml:18:11: `join: server` joins lines of CSV, so `accept` must be `text/csv`, found `application/jsonlines`
+      help: `accept: text/csv`, or `join: local`, which joins any of them
+    [data-processing] p.yaml:19:18: `join: server` joins lines of CSV, so `assemble_with` must be `line`, found `none`
+      help: `assemble_with: line`, or `join: local`, which joins any of them
+    ");
+    insta::assert_snapshot!(transform("answer_columns: 2"), @r"
+    [conflict] p.yaml:17:19: `transform.answer_columns` has no effect without `join: server`
+      help: remove it
+    ");
+    insta::assert_snapshot!(server("data_capture_config: { destination_s3_uri: s3://captured/, generate_inference_id: true }"), @r"
+    [conflict] p.yaml:18:84: `generate_inference_id` appends columns to what `join: server` counts from the end
+      help: keep one of them
+    ");
+    insta::assert_snapshot!(shards("parquet", "join: server"), @r"
+    [data-processing] p.yaml:13:11: `join: server` joins lines of CSV, so `format` must be `csv`, found `parquet`
+      help: `format: csv`, or `join: local`, which joins any of them
+    [data-processing] p.yaml:17:9: `join: server` joins lines of CSV, so `assemble_with` must be `line`, found `none`
+      help: `assemble_with: line`, or `join: local`, which joins any of them
+    [data-processing] p.yaml:17:9: `join: server` joins lines of CSV, so `content_type` must be `text/csv`, found `application/x-parquet`
+      help: `content_type: text/csv`, or `join: local`, which joins any of them
+    [data-processing] p.yaml:17:9: `join: server` joins lines of CSV, so `split_type` must be `line`, found `none`
+      help: `split_type: line`, or `join: local`, which joins any of them
+    ");
+    insta::assert_snapshot!(problems_of(&[
+        ("model: late-v1", "model: late-v1\n  join: server"),
+        ("prepare:\n  id: [flight]\n", "prepare:\n"),
+    ]), @r"
+    [missing-key] p.yaml:15:9: `join: server` has nothing to join: `prepare.id` names no column
+      help: name in `prepare.id` what is to stand beside the answers
+    ");
+    insta::assert_snapshot!(problems_of(&[
+        ("model: late-v1", "model: late-v1\n  join: server\n  answer_columns: 1"),
+        ("/dt={{ params.run_date }}/", "/\n  columns: [flight, { name: p, from: 'prediction[1]' }]"),
+    ]), @r"
+    [bad-value] p.yaml:21:38: `prediction[1]`: an answer has 1 columns, says `transform.answer_columns`
+      help: they are counted from 0
+    ");
+    insta::assert_snapshot!(server("answer_columns: 30"), @r"
+    [filter] p.yaml:17:9: `join: server` would need the filter `$[0,-30,-29,-28,-27,-26,-25,-24,-23,-22,-21,-20,-19,-18,-17,-16,-15,-14,-13,-12,-11,-10,-9,-8,-7,-6,-5,-4,-3,-2,-1]`, which has 115 characters; the service takes at most 63
+      help: name fewer ids (the others in `assemble.columns` alone), or use `join: local`
+    ");
+    let spec = try_spec(
+        &edited(&[("model: late-v1", "model: late-v1\n  join: server")]),
+        &[],
+    );
+    assert!(
+        spec.unwrap()
+            .warnings
+            .iter()
+            .any(|w| w.to_string().contains(doubt))
+    );
 }

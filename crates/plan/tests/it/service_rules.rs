@@ -208,6 +208,8 @@ fn words_of_the_api() -> Vec<Broken> {
 fn data_processing() -> Vec<Broken> {
     let filter = |text: &str| format!("data_processing: {{ input_filter: \"{text}\" }}");
     let join = "data_processing: { join_source: input }";
+    let parts =
+        "data_processing: { output_filter: \"$['month','SageMakerOutput']\", join_source: input }";
     vec![
         broken(
             "JoinSource: values",
@@ -254,7 +256,7 @@ fn data_processing() -> Vec<Broken> {
         broken_in(
             JSONL,
             "a join of objects",
-            format!("{join}\naccept: application/jsonlines"),
+            format!("{parts}\naccept: application/jsonlines"),
         ),
         broken_in(
             RESERVED,
@@ -608,7 +610,7 @@ fn data_processing_works_with_lines_of_text_only() {
       help: use `split_type: line`: records are filtered and joined line by line
 
     a join of objects
-    [data-processing] p.yaml:17:35: the job would store JSON objects, of which no prediction is read
+    [data-processing] p.yaml:17:37: the job would store parts of JSON objects, of which no prediction is read
       help: `output_filter: $.SageMakerOutput` stores the answer alone; the columns beside it are put back by `assemble.columns`
 
     SageMakerOutput
@@ -671,8 +673,8 @@ fn fields_that_do_not_go_together_are_told() {
       help: use `text/csv`
 
     Accept that is not read
-    [bad-value] p.yaml:17:11: `accept: application/x-recordio-protobuf`: predictions are read as CSV or JSON Lines only
-      help: use `accept: text/csv`, or `application/jsonlines`
+    [bad-value] p.yaml:17:11: `accept: application/x-recordio-protobuf`: predictions are read as CSV, JSON Lines or JSON only
+      help: use `accept: text/csv`, `application/jsonlines` or `application/json`
 
     VolumeKmsKeyId with own disks
     [conflict] p.yaml:17:22: `volume_kms_key_id` is not taken for ml.g5.xlarge, which has disks of its own
@@ -758,6 +760,8 @@ fn json_lines_are_filtered_by_names() {
     fine(
         "data_processing: { input_filter: $.month, output_filter: $.SageMakerOutput, join_source: input }",
     );
+    fine("data_processing: { join_source: input }");
+    fine("data_processing: { output_filter: $, join_source: input }");
     fine("data_processing: { output_filter: '$.predictions[0]' }");
     fine("content_type: application/jsonlines\n  batch_strategy: single_record");
 }

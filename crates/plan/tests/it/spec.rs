@@ -352,6 +352,8 @@ fn everything_that_can_be_written_arrives() {
                 environment: {
                     "A": "b",
                 },
+                join: Local,
+                answer_columns: None,
                 data_processing: None,
                 data_capture_config: None,
                 experiment_config: None,
@@ -364,6 +366,7 @@ fn everything_that_can_be_written_arrives() {
                 job_timeout: Some(
                     12600,
                 ),
+                capacity_wait: None,
                 on_interrupt: Stop,
                 max_attempts: 3,
                 on_refused_row: Fail,
@@ -379,6 +382,7 @@ fn everything_that_can_be_written_arrives() {
                 ),
                 mode: Overwrite,
                 format: Csv,
+                answers: Auto,
                 columns: [
                     AssembleColumn {
                         name: "s",

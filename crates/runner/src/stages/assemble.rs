@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use gristmill_cloud::{Expected, S3Uri};
 use gristmill_plan::Assemble;
-use gristmill_plan::spec::{AssembleColumn, ColumnFrom, OutputFormat as PlanFormat};
+use gristmill_plan::spec::{AssembleColumn, ColumnFrom, OutputFormat as PlanFormat, PathStep};
+use gristmill_tabular::predictions::Step;
 use gristmill_tabular::{
     AssembleJob, Compression, OutputColumn, OutputFormat, ParquetCompression, Part, SealedShard,
     ShardOutput, assemble,
@@ -21,7 +22,8 @@ use crate::remote::short;
 use crate::session::Session;
 use crate::stages::cut::interrupted_or;
 use crate::stages::fetch::fetch;
-use crate::stages::outputs::{Sent, local_output};
+use crate::stages::joined_ids;
+use crate::stages::outputs::{Sent, answer_layout, local_output};
 use crate::stages::source::column_type;
 use crate::stages::upload::in_folder;
 use crate::state::RunState;
@@ -201,7 +203,9 @@ async fn join(
             refused: refused(session, &prints.transform, s.index),
         })
         .collect();
-    let columns: Vec<OutputColumn> = spec.columns.iter().map(output_column).collect();
+    let before = joined_ids::count(&session.spec);
+    let column = |c: &AssembleColumn| output_column(c, before);
+    let columns: Vec<OutputColumn> = spec.columns.iter().map(column).collect();
     let format = match spec.format {
         PlanFormat::Parquet => OutputFormat::Parquet {
             compression: ParquetCompression::Snappy,
@@ -218,6 +222,7 @@ async fn join(
         let job = AssembleJob {
             shards: &outputs,
             columns: &columns,
+            answers: answer_layout(&inner.spec),
             format,
             folder: &folder,
             rows_per_part,
@@ -230,7 +235,8 @@ async fn join(
     .await
 }
 
-fn output_column(column: &AssembleColumn) -> OutputColumn {
+/// `before`: cells that stand before the answer's.
+fn output_column(column: &AssembleColumn, before: usize) -> OutputColumn {
     let name = column.name.clone();
     match &column.from {
         ColumnFrom::Source { column } => OutputColumn::Source {
@@ -242,7 +248,15 @@ fn output_column(column: &AssembleColumn) -> OutputColumn {
             column_type: t,
         } => OutputColumn::Prediction {
             name,
-            index: *index,
+            index: before + *index,
+            column_type: column_type(*t),
+        },
+        ColumnFrom::Field {
+            path,
+            column_type: t,
+        } => OutputColumn::Field {
+            name,
+            path: path.iter().map(step).collect(),
             column_type: column_type(*t),
         },
         ColumnFrom::Constant {
@@ -253,6 +267,13 @@ fn output_column(column: &AssembleColumn) -> OutputColumn {
             value: value.clone(),
             column_type: column_type(*t),
         },
+    }
+}
+
+fn step(step: &PathStep) -> Step {
+    match step {
+        PathStep::Name(name) => Step::Name(name.clone()),
+        PathStep::Index(index) => Step::Index(*index),
     }
 }
 

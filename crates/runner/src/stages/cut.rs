@@ -72,6 +72,7 @@ pub(crate) async fn run(session: &Arc<Session>, plan: &Plan, job: CutJob) -> Res
     let fingerprint = job.fingerprint.clone();
     let totals = cut_and_upload(session, plan, job).await?;
     session.record(&sealed_entry(&totals, &fingerprint))?;
+    session.shards_moved.notify_one();
     session.mirror().await?;
     let (rows, shards) = (totals.rows_accepted, u64::from(totals.shards));
     Ok(clock.finish(format!(

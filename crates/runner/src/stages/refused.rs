@@ -27,7 +27,8 @@ use crate::session::Session;
 use crate::stages::assemble::have_sidecar;
 use crate::stages::convert::shard_format;
 use crate::stages::fetch::fetch;
-use crate::stages::outputs::{Sent, local_output};
+use crate::stages::joined_ids;
+use crate::stages::outputs::{Sent, answer_layout, local_output};
 use crate::stages::score::ScoreJob;
 use crate::stages::upload;
 use crate::words::counted;
@@ -49,6 +50,7 @@ pub(crate) async fn cut_and_upload(
     sent: &[Sent],
 ) -> Result<(), RunError> {
     let format = shard_format(plan.shards.format)?;
+    let shards_at = &job.shards_fingerprint;
     let mut by_shard: BTreeMap<u32, Vec<&Sent>> = BTreeMap::new();
     for sent in sent {
         by_shard.entry(sent.piece.shard).or_default().push(sent);
@@ -56,7 +58,7 @@ pub(crate) async fn cut_and_upload(
     let prefix = session.remote()?.pieces(&job.fingerprint);
     for (index, sent) in by_shard {
         let shard = shard(session, index)?;
-        let text = have_shard(session, job, &shard, format).await?;
+        let text = have_shard(session, shards_at, &shard, format).await?;
         let piece = |s: &&Sent| ShardPiece {
             first: s.piece.first,
             rows: s.piece.rows,
@@ -109,9 +111,12 @@ fn uploaded(
 }
 
 /// A shard on this machine again, with the checksum that it was sealed with.
-async fn have_shard(
+///
+/// # Errors
+/// The disk's; the store's; a shard that is not what it was.
+pub(crate) async fn have_shard(
     session: &Session,
-    job: &ScoreJob,
+    shards_fingerprint: &str,
     shard: &SealedShard,
     format: Format,
 ) -> Result<TextShard, RunError> {
@@ -121,7 +126,7 @@ async fn have_shard(
     if !path.exists() {
         let needed = shard.bytes.saturating_mul(2);
         disk::require(&folder, needed, "cutting a shard into pieces")?;
-        let prefix = session.remote()?.shards(&job.shards_fingerprint);
+        let prefix = session.remote()?.shards(shards_fingerprint);
         let uri = upload::in_folder(&prefix, &path)?;
         fetch(session, &uri, &path, None).await?;
     }
@@ -163,12 +168,13 @@ pub(crate) async fn settle(
         make_folder(folder)?;
     }
     let (to, name) = (path.clone(), shard.name.clone());
+    let layout = answer_layout(&session.spec);
     let (size, rows) = blocking(move || {
         let size = join_answers(&answers, &to)?;
-        Ok((size, Predictions::open(&to, &name)?.count_to_end()?))
+        Ok((size, Predictions::open(&to, &name, layout)?.count_to_end()?))
     })
     .await?;
-    let refused = reasons(session, job, &shard, settled);
+    let refused = reasons(session, job, &shard, settled).await;
     if rows + refused.len() as u64 != shard.rows {
         let _ = std::fs::remove_file(&path);
         return Err(RunError::bug(format!(
@@ -177,6 +183,11 @@ pub(crate) async fn settle(
             refused.len(),
             shard.rows
         )));
+    }
+    let left_out: Vec<u64> = refused.iter().map(|r| r.row).collect();
+    if let Some(other) = joined_ids::other(session, &shard, &left_out, &path).await? {
+        let _ = std::fs::remove_file(&path);
+        return Err(joined_ids::refusal(&shard, &other));
     }
     let remote = session.remote()?;
     let uri = upload::in_folder(&remote.joined(&job.fingerprint), &path)?;
@@ -239,7 +250,7 @@ async fn have_answer(
 }
 
 /// What was said about each refused row: by the container, else why the job failed.
-fn reasons(
+async fn reasons(
     session: &Session,
     job: &ScoreJob,
     shard: &SealedShard,
@@ -258,6 +269,7 @@ fn reasons(
     let mut logged = BTreeMap::new();
     let mut failure = String::new();
     for (name, reason) in jobs {
+        container_log::learn(session, &name).await;
         logged.extend(container_log::by_object(session, &name));
         failure = format!("job {name} failed: {reason}");
     }
@@ -347,7 +359,7 @@ async fn lines(
     format: Format,
     refused: Vec<RefusedRow>,
 ) -> Result<Vec<serde_json::Value>, RunError> {
-    let text = have_shard(session, job, shard, format).await?;
+    let text = have_shard(session, &job.shards_fingerprint, shard, format).await?;
     let sidecar = have_sidecar(session, shard, &job.shards_fingerprint).await?;
     let (sha256, rows) = (
         shard.sidecar_sha256.clone(),

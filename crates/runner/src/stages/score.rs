@@ -1,30 +1,34 @@
 //! The transform stage: jobs over exactly the shards that have no verified output yet, or, to find rows
 //! that the model refuses, over pieces of them.
 //!
-//! A job's status proves nothing about rows: after each job its outputs are fetched and counted
-//! (`outputs`).
+//! First jobs come as soon as their shards are uploaded, several of them where the pipeline says so
+//! ([`crate::waves`]); what they leave without an answer is sent again by one job at a time. A job's
+//! status proves nothing about rows: after each job its outputs are fetched and counted (`outputs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
-use gristmill_cloud::{CreateTransformJob, JobStatus, PutOptions};
+use gristmill_cloud::{JobStatus, TRANSFORM_LOG_GROUP};
+use gristmill_plan::Plan;
 use gristmill_plan::spec::OnRefusedRow;
-use gristmill_plan::{JobInput, Plan, RunFacts, launch};
 use gristmill_tabular::SealedShard;
 
 use crate::container_log;
-use crate::entry::Entry;
+use crate::entry::Wave;
 use crate::error::RunError;
 use crate::event::{Level, Stage};
 use crate::exit_code::ExitCode;
 use crate::local_services;
 use crate::pieces::{self, MAX_PIECES, SERVICE_FAILURE};
 use crate::session::Session;
-use crate::stages::outputs::{Defect, Sent, What, collect};
+use crate::stages::announce::announce;
+use crate::stages::fleet::{Fleet, Outcome, Step};
+use crate::stages::outputs::{Sent, is_known, sent_by};
 use crate::stages::refused;
+use crate::stages::spending;
 use crate::stages::watch::{self, Ended};
 use crate::state::Launched;
+use crate::waves::{Known, Waves};
 use crate::words::counted;
 
 /// In the reason of a job whose container never answered: no row was sent to it.
@@ -37,7 +41,8 @@ pub(crate) struct ScoreJob {
     pub(crate) shards_fingerprint: String,
 }
 
-/// Scores what is missing. Returns the seconds it took.
+/// Scores what is missing. Returns the seconds it took. With several jobs it may run while shards are
+/// still cut and uploaded, if the source stage is done.
 ///
 /// # Errors
 /// `Model`, when a job failed or rows did not come back; `Timeout`; the service's.
@@ -46,7 +51,7 @@ pub(crate) async fn run(
     plan: &Plan,
     job: &ScoreJob,
 ) -> Result<f64, RunError> {
-    if missing(session, job).is_empty() {
+    if is_sealed(session, job) && missing(session, job).is_empty() {
         let shards = session.state(|s| s.shards.len());
         session.reused(
             Stage::Transform,
@@ -54,22 +59,20 @@ pub(crate) async fn run(
         );
         return Ok(0.0);
     }
-    let rows = session.state(|s| s.sealed.as_ref().map(|x| x.rows_accepted));
+    let rows = session.state(|s| s.scanned.as_ref().map(|x| x.rows_accepted));
     let clock = session.begin(Stage::Transform, None, rows);
-    let mut last = take_up(session, job).await?;
-    loop {
-        let next = next_to_send(session, job).await?;
-        if next.is_empty() {
-            break;
-        }
-        if let Some((ended, defects)) = &last {
-            if !goes_on(session, job, ended, defects) {
-                return Err(failure(session, job, ended, defects));
-            }
-            say_that_it_goes_on(session, ended, &next);
-        }
-        last = Some(next_job(session, plan, job, &next).await?);
-    }
+    let mut scoring = Scoring {
+        session,
+        plan,
+        job,
+        fleet: Fleet::new(session)?,
+        failed: Vec::new(),
+        stopped: false,
+        error: None,
+    };
+    scoring.take_up().await?;
+    scoring.first_jobs().await?;
+    scoring.later_jobs().await?;
     let (shards, rows) = session.state(|s| {
         (
             s.shards.len(),
@@ -82,6 +85,214 @@ pub(crate) async fn run(
         counted(rows, "row"),
         counted(shards as u64, "shard")
     )))
+}
+
+/// Whether the cutter has said that these are all shards.
+fn is_sealed(session: &Session, job: &ScoreJob) -> bool {
+    session.state(|s| s.sealed.is_some() && s.sharding.as_ref() == Some(&job.shards_fingerprint))
+}
+
+/// How many first jobs there are: what the first that was announced says, else the plan.
+pub(crate) fn first_jobs(session: &Session, plan: &Plan, fingerprint: &str) -> u32 {
+    let announced = session.state(|s| {
+        let mut launches = s.launches_of(fingerprint).peekable();
+        let any = launches.peek().is_some();
+        let of = launches.find_map(|l| l.wave.map(|w| w.of));
+        of.or(any.then_some(1))
+    });
+    announced.unwrap_or_else(|| plan.waves.jobs.max(1))
+}
+
+/// The stage at work.
+struct Scoring<'a> {
+    session: &'a Arc<Session>,
+    plan: &'a Plan,
+    job: &'a ScoreJob,
+    fleet: Fleet,
+    /// Jobs that left something unanswered.
+    failed: Vec<Outcome>,
+    /// No other first job is created: one of them cannot be made good by any, or there is an error.
+    stopped: bool,
+    error: Option<RunError>,
+}
+
+impl Scoring<'_> {
+    /// Goes on with the jobs of earlier attempts. One after which an attempt has ended, or that was
+    /// stopped, is only looked through again: that it failed then does not make this attempt fail. One
+    /// that the service does not know was never created; a new request is made for it.
+    async fn take_up(&mut self) -> Result<(), RunError> {
+        warn_of_others(self.session, self.job);
+        let launches: Vec<Launched> = self
+            .session
+            .state(|s| s.launches_of(&self.job.fingerprint).cloned().collect());
+        for (at, launched) in launches.iter().enumerate() {
+            let later = launches.get(at + 1..).unwrap_or_default();
+            if let Some((status, reason)) = &launched.ended {
+                if !self.is_uncollected(launched, later) {
+                    continue;
+                }
+                let judged = !launched.settled && status != "Stopped";
+                let ended = Ended {
+                    name: launched.name().to_owned(),
+                    status: watch::status_of(status),
+                    reason: reason.clone(),
+                };
+                self.fleet.look_through(ended, launched.clone(), judged);
+            } else if launched.arn.is_some()
+                || watch::adopt_if_created(self.session, launched).await?
+            {
+                self.fleet.take_up(launched.name());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something that a job was given has no answer yet, and no later job was given it.
+    fn is_uncollected(&self, launched: &Launched, later: &[Launched]) -> bool {
+        let sent = sent_by(self.session, launched);
+        let open = |sent: &Sent| {
+            let again = later
+                .iter()
+                .any(|l| l.arn.is_some() && l.covers(sent.piece.shard));
+            !again && !is_known(self.session, &launched.fingerprint, sent)
+        };
+        sent.iter().any(open)
+    }
+
+    /// Sends what no job was given yet, while shards are still to come, and waits for all jobs.
+    async fn first_jobs(&mut self) -> Result<(), RunError> {
+        let rows = self
+            .session
+            .state(|s| s.scanned.as_ref().map_or(0, |x| x.rows_accepted));
+        let jobs = first_jobs(self.session, self.plan, &self.job.fingerprint);
+        loop {
+            // In this order: shards that come in between are for the next turn.
+            let all_known = is_sealed(self.session, self.job);
+            if !self.stopped {
+                self.send_first(Waves { rows, jobs }).await?;
+            }
+            let more = !all_known && !self.stopped;
+            match self.fleet.step(more).await? {
+                Step::Idle => return self.end_if_error(),
+                Step::Moved => {}
+                Step::Collected(outcome) => self.take(outcome),
+            }
+        }
+    }
+
+    async fn send_first(&mut self, waves: Waves) -> Result<(), RunError> {
+        for (wave, sent) in self.unsent(waves) {
+            if let Err(error) = self.check_budget(&sent) {
+                self.error = Some(error);
+                self.stopped = true;
+                break;
+            }
+            let wave = (waves.jobs > 1).then_some(wave);
+            self.launch(&sent, wave).await?;
+        }
+        Ok(())
+    }
+
+    /// Shards of complete ranges that no job that the service knows was given, range by range.
+    fn unsent(&self, waves: Waves) -> Vec<(Wave, Vec<Sent>)> {
+        let missing: BTreeSet<u32> = missing(self.session, self.job)
+            .iter()
+            .map(|s| s.index)
+            .collect();
+        self.session.state(|s| {
+            if s.sharding.as_ref() != Some(&self.job.shards_fingerprint) {
+                return Vec::new();
+            }
+            let is_sent = |index: &u32| {
+                s.launches_of(&self.job.fingerprint).any(|l| {
+                    (l.arn.is_some() || self.fleet.is_waiting(l.name())) && l.covers(*index)
+                })
+            };
+            let known = Known {
+                shards: &s.shards,
+                uploaded: &s.uploaded,
+                sealed: s.sealed.is_some(),
+            };
+            let ranges = waves.complete(&known).into_iter();
+            let unsent = ranges.map(|(range, shards)| {
+                let open = shards
+                    .iter()
+                    .filter(|i| missing.contains(i) && !is_sent(i))
+                    .filter_map(|i| s.shards.get(i));
+                let wave = Wave {
+                    number: range + 1,
+                    of: waves.jobs,
+                };
+                (wave, open.map(Sent::shard).collect::<Vec<_>>())
+            });
+            unsent.filter(|(_, sent)| !sent.is_empty()).collect()
+        })
+    }
+
+    /// Sends again what is left, one job at a time.
+    async fn later_jobs(&mut self) -> Result<(), RunError> {
+        let mut last = None;
+        loop {
+            let next = next_to_send(self.session, self.job).await?;
+            if next.is_empty() {
+                return Ok(());
+            }
+            for outcome in std::mem::take(&mut self.failed) {
+                if !goes_on(self.session, &outcome) {
+                    return Err(failure(self.session, self.job, &outcome));
+                }
+                say_that_it_goes_on(self.session, &outcome, &next);
+                last = Some(outcome);
+            }
+            if !may_create_another(self.session) {
+                let give_up = || RunError::bug("shards are left over and no job failed");
+                let outcome = last.as_ref().ok_or_else(give_up)?;
+                return Err(failure(self.session, self.job, outcome));
+            }
+            self.check_budget(&next)?;
+            self.launch(&next, None).await?;
+            loop {
+                match self.fleet.step(false).await? {
+                    Step::Idle => break,
+                    Step::Moved => {}
+                    Step::Collected(outcome) => self.take(outcome),
+                }
+            }
+            self.end_if_error()?;
+        }
+    }
+
+    fn check_budget(&self, sent: &[Sent]) -> Result<(), RunError> {
+        let rows = sent.iter().map(|s| s.piece.rows).sum();
+        spending::check(self.session, rows, &self.fleet.billed())
+    }
+
+    async fn launch(&mut self, sent: &[Sent], wave: Option<Wave>) -> Result<(), RunError> {
+        let request = announce(self.session, self.plan, self.job, sent, wave).await?;
+        self.fleet.create(request);
+        Ok(())
+    }
+
+    /// Looks at how a job ended. After one that no other can make good, no more first jobs are created;
+    /// those under way come to their ends all the same: they are paid for.
+    fn take(&mut self, outcome: Option<Box<Outcome>>) {
+        if let Some(error) = self.fleet.timed_out() {
+            self.error.get_or_insert(error);
+        }
+        if let Some(outcome) = outcome {
+            self.stopped |= !goes_on(self.session, &outcome);
+            self.failed.push(*outcome);
+        }
+        self.stopped |= self.error.is_some();
+        if self.stopped {
+            self.fleet.give_up_waiting();
+        }
+    }
+
+    fn end_if_error(&mut self) -> Result<(), RunError> {
+        let error = self.error.take().or_else(|| self.fleet.timed_out());
+        error.map_or(Ok(()), Err)
+    }
 }
 
 /// Shards without a verified output of this fingerprint. One that lacks rows that the model refused
@@ -143,58 +354,20 @@ fn too_many(pieces: &[crate::entry::Piece]) -> RunError {
     .with_help("these are not a few bad rows: look at what the container logs")
 }
 
-/// Goes on with the job of an earlier attempt, if there is one. One after which an attempt has ended, or
-/// that was stopped, is only looked through again: that it failed then does not make this attempt fail. One
-/// that the service does not know was never created; [`next_job`] makes a new request for it.
-async fn take_up(
-    session: &Arc<Session>,
-    job: &ScoreJob,
-) -> Result<Option<(Ended, Vec<Defect>)>, RunError> {
-    warn_of_others(session, job);
-    let Some(launched) = session.state(|s| s.last_launch(&job.fingerprint).cloned()) else {
-        return Ok(None);
-    };
-    if let Some((status, reason)) = &launched.ended {
-        let defects = collect(session, &launched).await?;
-        // Nobody has said yet what follows from how it ended: the attempt that waited was killed.
-        let is_open = session.state(|s| s.jobs_in_a_row > 0) && status != "Stopped";
-        let ended = Ended {
-            name: launched.name().to_owned(),
-            status: watch::status_of(status),
-            reason: reason.clone(),
-        };
-        return Ok(is_open.then_some((ended, defects)));
-    }
-    if launched.arn.is_none() && !watch::adopt_if_created(session, &launched).await? {
-        return Ok(None);
-    }
-    session.note(
-        Level::Info,
-        format!("going on with job {}", launched.name()),
-    );
-    let seen = watch::look(session, launched.name()).await?;
-    let stopped = watch::is_stopped(&seen);
-    let ended = watch::until_ended(session, launched.name(), Some(seen)).await?;
-    let defects = collect(session, &launched).await?;
-    Ok((!stopped).then_some((ended, defects)))
+/// Whether this call, and killed ones before it, may create another job.
+fn may_create_another(session: &Session) -> bool {
+    let most = session.spec.transform.as_ref().map_or(1, |t| t.max_jobs());
+    session.state(|s| s.jobs_in_a_row) < most
 }
 
 /// Whether another job may do what this one did not: after the service's own failure, or where a job
 /// failed and yet answered something of what it was given. One that answered nothing would fail again,
 /// unless its shards are cut. Where rows went missing within an output, no cut finds them.
-fn goes_on(session: &Session, job: &ScoreJob, ended: &Ended, defects: &[Defect]) -> bool {
-    let most = session.spec.transform.as_ref().map_or(1, |t| t.max_jobs());
-    let (jobs, answered, whole) = session.state(|s| {
-        let last = s.last_launch(&job.fingerprint);
-        (
-            s.jobs_in_a_row,
-            s.last_job_answered(&job.fingerprint),
-            last.is_some_and(|l| l.pieces.is_empty()),
-        )
-    });
-    if jobs >= most {
+fn goes_on(session: &Session, outcome: &Outcome) -> bool {
+    if !may_create_another(session) {
         return false;
     }
+    let ended = &outcome.ended;
     if is_service_failure(ended) {
         return true;
     }
@@ -203,14 +376,17 @@ fn goes_on(session: &Session, job: &ScoreJob, ended: &Ended, defects: &[Defect])
         .as_deref()
         .unwrap_or_default()
         .contains(NEVER_STARTED);
-    let can_be_cut = quarantines(session) && whole && started;
-    let no_rows_lost = defects.iter().all(|d| d.what == What::Missing);
+    let answered = session.state(|s| s.has_answered(&outcome.launched));
+    let can_be_cut = quarantines(session) && outcome.launched.pieces.is_empty() && started;
+    let no_rows_lost = outcome.defects.iter().all(|d| d.what.is_absent());
     ended.status == JobStatus::Failed && no_rows_lost && (answered || can_be_cut)
 }
 
-fn say_that_it_goes_on(session: &Session, ended: &Ended, next: &[Sent]) {
+fn say_that_it_goes_on(session: &Session, outcome: &Outcome, next: &[Sent]) {
+    let ended = &outcome.ended;
     let reason = ended.reason.as_deref().map(printable).unwrap_or_default();
-    let shards: BTreeSet<u32> = next.iter().map(|s| s.piece.shard).collect();
+    let defects = outcome.defects.iter();
+    let shards: BTreeSet<u32> = defects.map(|d| d.sent.piece.shard).collect();
     let shards = counted(shards.len() as u64, "shard");
     let how = if next.iter().all(|s| s.whole) {
         "sent again in a job of their own".to_owned()
@@ -245,97 +421,6 @@ fn warn_of_others(session: &Session, job: &ScoreJob) {
     }
 }
 
-/// The number of the next job attempt: that of an announced job which the service never knew, else
-/// a new one.
-fn next_attempt(session: &Session, job: &ScoreJob) -> u32 {
-    session.state(|s| {
-        let unknown = s.last_launch(&job.fingerprint).filter(|l| l.arn.is_none());
-        let most = s.launches.iter().map(|l| l.attempt).max().unwrap_or(0);
-        unknown.map_or(most + 1, |l| l.attempt)
-    })
-}
-
-async fn next_job(
-    session: &Arc<Session>,
-    plan: &Plan,
-    job: &ScoreJob,
-    sent: &[Sent],
-) -> Result<(Ended, Vec<Defect>), RunError> {
-    let attempt = next_attempt(session, job);
-    let is_pieces = sent.iter().any(|s| !s.whole);
-    if is_pieces {
-        refused::cut_and_upload(session, plan, job, sent).await?;
-    }
-    let request = request(session, plan, job, sent, attempt).await?;
-    let shards: BTreeSet<u32> = sent.iter().map(|s| s.piece.shard).collect();
-    let pieces = sent.iter().filter(|s| !s.whole).map(|s| s.piece);
-    session.record(&Entry::Launching {
-        attempt,
-        fingerprint: job.fingerprint.clone(),
-        shards: shards.into_iter().collect(),
-        pieces: pieces.collect(),
-        output: request.transform_output.s3_output_path.clone(),
-        request: serde_json::to_value(&request).map_err(|e| RunError::bug(e.to_string()))?,
-    })?;
-    session.mirror().await?;
-    watch::create_or_adopt(session, &request).await?;
-    let ended = watch::until_ended(session, &request.transform_job_name, None).await?;
-    let launched = session.state(|s| s.last_launch(&job.fingerprint).cloned());
-    let launched = launched.ok_or_else(|| RunError::bug("a job that was not announced"))?;
-    let defects = collect(session, &launched).await?;
-    Ok((ended, defects))
-}
-
-/// The request: the whole prefix when all shards are to be scored, else a manifest of what is.
-async fn request(
-    session: &Session,
-    plan: &Plan,
-    job: &ScoreJob,
-    sent: &[Sent],
-    attempt: u32,
-) -> Result<CreateTransformJob, RunError> {
-    let remote = session.remote()?;
-    let all = session.state(|s| s.shards.len());
-    let is_whole = sent.iter().all(|s| s.whole);
-    let prefix = if is_whole {
-        remote.shards(&job.shards_fingerprint).to_string()
-    } else {
-        remote.pieces(&job.fingerprint).to_string()
-    };
-    let input = if is_whole && sent.len() == all {
-        JobInput::Prefix(prefix)
-    } else {
-        let names: Vec<String> = sent.iter().map(|s| s.name.clone()).collect();
-        let text = gristmill_plan::launch::manifest_json(&prefix, &names)
-            .map_err(|e| RunError::bug(e.to_string()))?;
-        let (uri, store) = (remote.manifest(attempt), remote.store());
-        let options = PutOptions::default();
-        let put = store.put_bytes(&uri, Bytes::from(text), &options);
-        session.cancel.guard(put).await?;
-        JobInput::Manifest(uri.to_string())
-    };
-    let facts = RunFacts {
-        run_id: session.run_id.clone(),
-        work_uri: session
-            .spec
-            .work
-            .as_ref()
-            .map(|w| w.uri.clone())
-            .unwrap_or_default(),
-        fingerprint: job.fingerprint.clone(),
-        attempt,
-        model_name: job.model_name.clone(),
-        input,
-        output: remote.out(attempt).to_string(),
-    };
-    let request =
-        launch(plan, &facts).map_err(|e| RunError::new(ExitCode::Pipeline, e.to_string()))?;
-    // The two crates do not know each other: the API's own JSON is what they share.
-    let json = serde_json::to_value(&request).map_err(|e| RunError::bug(e.to_string()))?;
-    serde_json::from_value(json)
-        .map_err(|e| RunError::bug(format!("the request does not fit the client: {e}")))
-}
-
 fn is_service_failure(ended: &Ended) -> bool {
     ended.status == JobStatus::Failed
         && ended
@@ -344,12 +429,10 @@ fn is_service_failure(ended: &Ended) -> bool {
             .is_some_and(|r| r.starts_with(SERVICE_FAILURE))
 }
 
-fn failure(session: &Session, job: &ScoreJob, ended: &Ended, defects: &[Defect]) -> RunError {
+fn failure(session: &Session, job: &ScoreJob, outcome: &Outcome) -> RunError {
     const SHOWN: usize = 3;
-    let (missing, all) = (
-        missing(session, job).len(),
-        session.state(|s| s.shards.len()),
-    );
+    let (ended, defects) = (&outcome.ended, &outcome.defects);
+    let (missing, all) = (unanswered(session, job), session.state(|s| s.shards.len()));
     let reason = ended
         .reason
         .as_deref()
@@ -360,7 +443,7 @@ fn failure(session: &Session, job: &ScoreJob, ended: &Ended, defects: &[Defect])
         .iter()
         .take(SHOWN)
         .map(|d| match said.get(&d.sent.name) {
-            Some(said) if d.what == What::Missing => format!("{d}, {}", printable(said)),
+            Some(said) if d.what.is_absent() => format!("{d}, {}", printable(said)),
             _ => d.to_string(),
         });
     let first: Vec<String> = each.collect();
@@ -382,23 +465,41 @@ fn failure(session: &Session, job: &ScoreJob, ended: &Ended, defects: &[Defect])
     RunError::new(exit, message).with_help(where_to_look(session, &ended.name))
 }
 
-/// Where the cause is to be found; on this machine, the cause itself.
+/// Shards that jobs were given and that have no usable output.
+fn unanswered(session: &Session, job: &ScoreJob) -> usize {
+    let missing = missing(session, job);
+    session.state(|s| {
+        let is_sent = |x: &&SealedShard| {
+            let mut known = s.launches_of(&job.fingerprint).filter(|l| l.arn.is_some());
+            known.any(|l| l.covers(x.index))
+        };
+        missing.iter().filter(is_sent).count()
+    })
+}
+
+/// Where the cause is to be found, and what the containers said last.
 fn where_to_look(session: &Session, job: &str) -> String {
     let then = "once the cause is mended, the same command scores only the shards that are missing";
-    if !session.local {
-        return format!(
-            "the job's log (CloudWatch /aws/sagemaker/TransformJobs, streams that begin with the \
-             job's name) says what the container answered; {then}"
-        );
+    let place = if session.local {
+        let folder = local_services::folder(session.work.root());
+        folder
+            .join("sagemaker/logs")
+            .join(job)
+            .display()
+            .to_string()
+    } else {
+        format!("CloudWatch {TRANSFORM_LOG_GROUP}, streams {job}/…")
+    };
+    match container_log::last_lines(session, job) {
+        Ok(lines) => {
+            let said: String = lines.iter().map(|l| format!("\n    {l}")).collect();
+            format!("{then}. The job's log, in {place}:{said}")
+        }
+        Err(why) => format!(
+            "the job's log ({place}) says what the container answered, and could not be read: \
+             {why}; {then}"
+        ),
     }
-    let folder = local_services::folder(session.work.root());
-    let lines = local_services::job_log(&folder, job);
-    let said: String = lines
-        .iter()
-        .map(|l| format!("\n    {}", printable(l)))
-        .collect();
-    let place = folder.join("sagemaker/logs").join(job);
-    format!("{then}. The job's log, in {}:{said}", place.display())
 }
 
 /// The service's text on one line, without control characters.

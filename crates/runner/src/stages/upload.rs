@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::entry::Entry;
 use crate::error::RunError;
 use crate::session::Session;
+use crate::stages::joined_ids;
 
 /// Shards that are uploaded at the same time.
 const UPLOADS_AT_ONCE: usize = 4;
@@ -57,6 +58,7 @@ async fn one(
 ) -> Result<(), RunError> {
     let done = session.state(|s| s.uploaded.contains(&shard.index));
     if !done {
+        joined_ids::check(&session, &shard).await?;
         let remote = session.remote()?;
         let store = remote.store();
         let sidecar = in_folder(&remote.sidecars(&fingerprint), &shard.sidecar_path)?;
@@ -75,6 +77,7 @@ async fn one(
             etag: receipt.etag,
         })?;
     }
+    session.shards_moved.notify_one();
     // The store has it; the sidecar stays here, for assemble.
     let _ = tokio::fs::remove_file(&shard.path).await;
     Ok(())

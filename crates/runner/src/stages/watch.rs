@@ -1,4 +1,5 @@
-//! One transform job from its request to a terminal state.
+//! What is asked of the service about one transform job. Several are watched together by the
+//! [`crate::stages::fleet`].
 
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use gristmill_cloud::{
 use gristmill_plan::spec::OnInterrupt;
 
 use crate::entry::Entry;
-use crate::error::{JobSeen, RunError};
-use crate::event::{Event, Level};
+use crate::error::RunError;
+use crate::event::Level;
 use crate::exit_code::ExitCode;
 use crate::session::Session;
 use crate::state::Launched;
@@ -21,7 +22,7 @@ const POLL_MOST: Duration = Duration::from_secs(30);
 const LOCAL_POLL_FIRST: Duration = Duration::from_millis(50);
 const LOCAL_POLL_MOST: Duration = Duration::from_secs(1);
 /// How long a job that was told to stop may take to say that it has.
-const STOP_LIMIT: Duration = Duration::from_secs(600);
+pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(600);
 
 /// How a job ended.
 #[derive(Debug, Clone)]
@@ -31,23 +32,38 @@ pub(crate) struct Ended {
     pub(crate) reason: Option<String>,
 }
 
+/// What came of asking for a job.
+#[derive(Debug)]
+pub(crate) enum Created {
+    /// It is there, and recorded.
+    Yes,
+    /// There is no room for it just now, or too much was asked for at once.
+    NotNow(CloudError),
+}
+
 /// Creates the job, or adopts the one that an interrupted attempt created from the same request.
 ///
 /// # Errors
-/// `Exists`, when a job of that name was created from another request; the service's.
+/// `Exists`, when a job of that name was created from another request; the service's, unless it says
+/// not now.
 pub(crate) async fn create_or_adopt(
     session: &Session,
+    transforms: &Transforms,
     request: &CreateTransformJob,
-) -> Result<(), RunError> {
-    let transforms = transforms(session)?;
+) -> Result<Created, RunError> {
     let name = &request.transform_job_name;
-    let (arn, adopted) = match session.cancel.guard(transforms.create_job(request)).await {
+    let answer = tokio::select! {
+        biased;
+        () = session.cancel.cancelled() => return Err(session.cancel.error()),
+        answer = transforms.create_job(request) => answer,
+    };
+    let (arn, adopted) = match answer {
         Ok(arn) => (arn, false),
-        Err(_) if session.cancel.is_cancelled() => return Err(session.cancel.error()),
-        Err(error) if error.exit == ExitCode::Exists => {
-            (adopt(session, &transforms, request).await?, true)
+        Err(error) if error.kind == CloudErrorKind::NameInUse => {
+            (adopt(session, transforms, request).await?, true)
         }
-        Err(error) => return Err(error),
+        Err(error) if is_not_now(&error) => return Ok(Created::NotNow(error)),
+        Err(error) => return Err(error.into()),
     };
     if adopted {
         session.note(
@@ -60,7 +76,16 @@ pub(crate) async fn create_or_adopt(
         arn,
         adopted,
     })?;
-    session.mirror().await
+    session.mirror().await?;
+    Ok(Created::Yes)
+}
+
+/// `ResourceLimitExceeded`, and `ThrottlingException` after all attempts of the request.
+fn is_not_now(error: &CloudError) -> bool {
+    matches!(
+        error.kind,
+        CloudErrorKind::Quota | CloudErrorKind::Throttled
+    )
 }
 
 /// Looks whether a job that was announced, and whose creation was not confirmed, is there; if so,
@@ -125,61 +150,10 @@ fn is_ours(info: &JobInfo, request: &CreateTransformJob) -> bool {
         && info.s3_output_path == request.transform_output.s3_output_path
 }
 
-/// The job as it is now.
-///
-/// # Errors
-/// `Model`, when the service does not know it; the interruption; the service's.
-pub(crate) async fn look(session: &Session, name: &str) -> Result<JobInfo, RunError> {
-    describe(session, &transforms(session)?, name).await
-}
-
 /// Whether somebody has stopped the job already: an interrupted attempt with `on_interrupt: stop`,
 /// or a person.
 pub(crate) fn is_stopped(info: &JobInfo) -> bool {
     matches!(info.status, JobStatus::Stopping | JobStatus::Stopped)
-}
-
-/// Waits until the job has ended, and records how. `seen`: what an earlier attempt's job was just
-/// found to be. Without it this attempt created the job, so that our own steady clock knows its age;
-/// a wall clock that is wrong must not stop a healthy job.
-///
-/// # Errors
-/// `Timeout` after `job_timeout` (the job is stopped then); under `--no-wait` that the job is under
-/// way; the interruption; the service's.
-pub(crate) async fn until_ended(
-    session: &Session,
-    name: &str,
-    mut seen: Option<JobInfo>,
-) -> Result<Ended, RunError> {
-    let created_now = seen.is_none();
-    let begun = std::time::Instant::now();
-    let transforms = transforms(session)?;
-    let limit = session.spec.transform.as_ref().and_then(|t| t.job_timeout);
-    let mut pause = next_pause(None, session.local);
-    let mut last = None;
-    loop {
-        let info = match seen.take() {
-            Some(info) => info,
-            None => describe(session, &transforms, name).await?,
-        };
-        report(session, &info, &mut last);
-        if info.status.is_terminal() {
-            return ended(session, info).await;
-        }
-        let late =
-            |limit| age(&info) >= limit && (!created_now || begun.elapsed().as_secs() >= limit);
-        if limit.is_some_and(late) {
-            return Err(stop_late(session, &transforms, name, limit.unwrap_or_default()).await);
-        }
-        if session.no_wait {
-            return Err(RunError::waiting(JobSeen {
-                name: name.to_owned(),
-                status: status_name(&info.status).to_owned(),
-            }));
-        }
-        wait(session, &transforms, name, pause).await?;
-        pause = next_pause(Some(pause), session.local);
-    }
 }
 
 /// How long to wait before a job is described again, after a pause of `before`.
@@ -194,10 +168,7 @@ pub(crate) fn next_pause(before: Option<Duration>, local: bool) -> Duration {
 
 /// Seconds since the job's creation by the service's clock and ours.
 pub(crate) fn age(info: &JobInfo) -> u64 {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0.0, |d| d.as_secs_f64());
-    let seconds = (now - info.creation_time).max(0.0);
+    let seconds = (now() - info.creation_time).max(0.0);
     // Whole seconds are what the limit is given in; a negative or absurd clock gives 0 or the limit.
     #[expect(
         clippy::cast_possible_truncation,
@@ -206,37 +177,6 @@ pub(crate) fn age(info: &JobInfo) -> u64 {
     )]
     let whole = seconds as u64;
     whole
-}
-
-async fn describe(
-    session: &Session,
-    transforms: &Transforms,
-    name: &str,
-) -> Result<JobInfo, RunError> {
-    let info = session.cancel.guard(transforms.describe_job(name)).await;
-    match info {
-        Err(_) if session.cancel.is_cancelled() => {
-            Err(interrupted(session, transforms, name).await)
-        }
-        Err(error) => Err(error),
-        Ok(Some(info)) => Ok(info),
-        Ok(None) => Err(RunError::new(
-            ExitCode::Model,
-            format!("job {name} is no longer known to the service"),
-        )
-        .with_help("start a new run with --fresh")),
-    }
-}
-
-fn report(session: &Session, info: &JobInfo, last: &mut Option<JobStatus>) {
-    if last.as_ref() != Some(&info.status) {
-        session.emit(&Event::Job {
-            name: info.name.clone(),
-            status: status_name(&info.status).to_owned(),
-            seconds: age(info),
-        });
-        *last = Some(info.status.clone());
-    }
 }
 
 /// The service's word for a status.
@@ -263,6 +203,7 @@ pub(crate) fn status_of(name: &str) -> JobStatus {
 /// # Errors
 /// The disk's; the store's.
 pub(crate) async fn ended(session: &Session, info: JobInfo) -> Result<Ended, RunError> {
+    let billed_seconds = billed_seconds(&info);
     let ended = Ended {
         name: info.name,
         status: info.status,
@@ -272,91 +213,88 @@ pub(crate) async fn ended(session: &Session, info: JobInfo) -> Result<Ended, Run
         name: ended.name.clone(),
         status: status_name(&ended.status).to_owned(),
         reason: ended.reason.clone(),
+        billed_seconds,
     })?;
     session.mirror().await?;
     Ok(ended)
 }
 
-async fn wait(
+/// From TransformStartTime to TransformEndTime; to now, while it is under way.
+pub(crate) fn billed_seconds(info: &JobInfo) -> Option<f64> {
+    let end = info.end_time.unwrap_or_else(now);
+    Some((end - info.start_time?).max(0.0))
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0.0, |d| d.as_secs_f64())
+}
+
+/// Says what becomes of jobs that are under way when the attempt is interrupted, and does it.
+pub(crate) async fn interrupted(
     session: &Session,
     transforms: &Transforms,
-    name: &str,
-    pause: Duration,
-) -> Result<(), RunError> {
-    // Up to a quarter more, so that many runs do not ask at the same moment.
-    let jitter = pause.mul_f64(fastrand::f64() * 0.25);
-    tokio::select! {
-        () = session.cancel.cancelled() => Err(interrupted(session, transforms, name).await),
-        () = tokio::time::sleep(pause + jitter) => Ok(()),
-    }
-}
-
-async fn interrupted(session: &Session, transforms: &Transforms, name: &str) -> RunError {
-    let stop = session
-        .spec
-        .transform
-        .as_ref()
-        .is_some_and(|t| t.on_interrupt == OnInterrupt::Stop);
-    if session.cancel.was_requested() {
-        session.note(
-            Level::Info,
-            format!("job {name} is stopped by `gristmill cancel`"),
-        );
-    } else if stop {
-        let said = match transforms.stop_job(name).await {
-            Ok(()) => format!("job {name} was told to stop (on_interrupt: stop)"),
-            Err(e) => format!("job {name} could not be stopped: {e}"),
-        };
-        session.note(Level::Warn, said);
-    } else {
-        session.note(
-            Level::Warn,
-            format!("job {name} is left running; the same command finds it again"),
-        );
+    names: &[String],
+) -> RunError {
+    let spec = session.spec.transform.as_ref();
+    let stop = spec.is_some_and(|t| t.on_interrupt == OnInterrupt::Stop);
+    for name in names {
+        if session.cancel.was_requested() {
+            session.note(
+                Level::Info,
+                format!("job {name} is stopped by `gristmill cancel`"),
+            );
+        } else if stop {
+            let said = match transforms.stop_job(name).await {
+                Ok(()) => format!("job {name} was told to stop (on_interrupt: stop)"),
+                Err(e) => format!("job {name} could not be stopped: {e}"),
+            };
+            session.note(Level::Warn, said);
+        } else {
+            session.note(
+                Level::Warn,
+                format!("job {name} is left running; the same command finds it again"),
+            );
+        }
     }
     session.cancel.error()
-}
-
-async fn stop_late(session: &Session, transforms: &Transforms, name: &str, limit: u64) -> RunError {
-    let error = RunError::new(
-        ExitCode::Timeout,
-        format!("job {name} ran longer than job_timeout ({limit} s)"),
-    );
-    match stop(session, transforms, name).await {
-        Ok(true) => error.with_help("it was stopped; a stopped job stores no output"),
-        Ok(false) => error.with_help(NOT_STOPPED_YET),
-        Err(e) => error.with_help(format!("it could NOT be stopped and is still billed: {e}")),
-    }
 }
 
 /// What to do about a job that was told to stop and does not.
 pub(crate) const NOT_STOPPED_YET: &str =
     "it was told to stop and has not said that it did: look at it in the console";
 
-/// Tells a job to stop and waits, for [`STOP_LIMIT`] at most, until it has ended, which is recorded.
-/// Whether it has.
+/// Tells a job to stop. Whether it has ended already, which is recorded: the service refuses to stop
+/// what ended a moment ago.
 ///
 /// # Errors
 /// The service's, when it cannot be told.
-pub(crate) async fn stop(
+pub(crate) async fn tell_to_stop(
     session: &Session,
     transforms: &Transforms,
     name: &str,
 ) -> Result<bool, CloudError> {
-    if let Err(e) = transforms.stop_job(name).await {
-        // The service refuses to stop what ended a moment ago.
-        let info = transforms.describe_job(name).await.ok().flatten();
-        match info.filter(|i| i.status.is_terminal()) {
-            Some(info) => return Ok(ended(session, info).await.is_ok()),
-            None => return Err(e),
-        }
+    let Err(e) = transforms.stop_job(name).await else {
+        return Ok(false);
+    };
+    let info = transforms.describe_job(name).await.ok().flatten();
+    match info.filter(|i| i.status.is_terminal()) {
+        Some(info) => Ok(ended(session, info).await.is_ok()),
+        None => Err(e),
     }
+}
+
+/// Waits, for [`STOP_LIMIT`] at most, until a job that was told to stop has ended, which is recorded.
+/// Whether it has.
+pub(crate) async fn until_stopped(session: &Session, transforms: &Transforms, name: &str) -> bool {
     let begun = std::time::Instant::now();
     while begun.elapsed() < STOP_LIMIT {
         match transforms.describe_job(name).await {
             Ok(Some(info)) if info.status.is_terminal() => {
                 let _ = ended(session, info).await;
-                return Ok(true);
+                return true;
             }
             Ok(Some(_)) => {}
             Err(e) if e.kind == CloudErrorKind::Throttled => {}
@@ -372,7 +310,7 @@ pub(crate) async fn stop(
             () = tokio::time::sleep(pause) => {}
         }
     }
-    Ok(false)
+    false
 }
 
 /// The transform service.

@@ -5,16 +5,36 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::predictions::Predictions;
+use crate::predictions::{AnswerForm, AnswerLayout, Documents, Predictions};
 
 use super::choices;
 
 /// Rows do not depend on the buffer; a line of CSV cells is split as the `csv` crate splits it, and a
-/// list of JSON has its numbers and words in their order. The first byte chooses the buffer.
+/// list of JSON has its numbers and words in their order; JSON documents are those of `serde_json`. The
+/// first byte chooses the buffer and, by its highest bit, the form.
 pub fn predictions(data: &[u8]) {
-    let ([buffer], text) = choices(data);
-    let whole = rows(text, text.len() + 1);
-    assert_eq!(rows(text, buffer + 1), whole);
+    let ([first], text) = choices(data);
+    let (form, buffer) = (first & 0x80 != 0, first & 0x7f);
+    let layout = if form {
+        AnswerLayout::json()
+    } else {
+        AnswerLayout::csv()
+    };
+    let whole = rows(text, text.len() + 1, layout);
+    assert_eq!(rows(text, usize::from(buffer) + 1, layout), whole);
+    let mut counted = Predictions::new(text, Path::new("p"), "s", layout);
+    let all = counted.count_to_end();
+    if whole.1.is_none() {
+        assert_eq!(all.as_ref().ok(), Some(&(whole.0.len() as u64)));
+    }
+    if layout.form == AnswerForm::Json {
+        let layout = AnswerLayout {
+            documents: Documents::Rows,
+            ..layout
+        };
+        documents_as_others_read(text, &rows(text, text.len() + 1, layout));
+        return;
+    }
     let mut lines = text.split(|b| *b == b'\n').filter_map(|line| {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         (!line.trim_ascii().is_empty()).then_some(line)
@@ -22,23 +42,20 @@ pub fn predictions(data: &[u8]) {
     for row in &whole.0 {
         as_others_read(lines.next().expect("a line for each row"), row);
     }
-    let mut counted = Predictions::new(text, Path::new("p"), "s");
-    let all = whole.0.len() as u64 + lines.count() as u64;
-    assert_eq!(counted.count_to_end().unwrap(), all);
-    assert!(whole.1.is_some() || all == whole.0.len() as u64);
+    assert_eq!(all.unwrap(), whole.0.len() as u64 + lines.count() as u64);
 }
 
 type Rows = (Vec<Vec<String>>, Option<String>);
 
 /// The rows before the end, or before an error.
-fn rows(text: &[u8], buffer: usize) -> Rows {
+fn rows(text: &[u8], buffer: usize, layout: AnswerLayout) -> Rows {
     let source = BufReader::with_capacity(buffer, text);
-    let mut predictions = Predictions::new(source, Path::new("p"), "s");
+    let mut predictions = Predictions::new(source, Path::new("p"), "s", layout);
     let mut rows = Vec::new();
     loop {
         match predictions.next_row() {
             Ok(Some(cells)) => {
-                let cell = |i| cells.get(i).unwrap().to_owned();
+                let cell = |i| cells.get(i).unwrap_or("null").to_owned();
                 rows.push((0..cells.len()).map(cell).collect());
             }
             Ok(None) => return (rows, None),
@@ -47,8 +64,51 @@ fn rows(text: &[u8], buffer: usize) -> Rows {
     }
 }
 
+/// Where both read all of it: as many documents, and of lists the same single values.
+fn documents_as_others_read(text: &[u8], (rows, error): &Rows) {
+    let theirs: Result<Vec<Value>, _> = serde_json::Deserializer::from_slice(text)
+        .into_iter()
+        .collect();
+    let (Ok(theirs), None) = (theirs, error) else {
+        return;
+    };
+    assert_eq!(rows.len(), theirs.len());
+    for (row, value) in rows.iter().zip(&theirs) {
+        let mut found = Vec::new();
+        if singles(value, &mut found) {
+            let row: Vec<Value> = row.iter().map(|cell| as_value(cell)).collect();
+            let found: Vec<Value> = found.iter().map(|cell| as_value(cell)).collect();
+            assert_eq!(row, found);
+        }
+    }
+}
+
+/// Numbers may be written in several ways.
+fn as_value(cell: &str) -> Value {
+    serde_json::from_str(cell).unwrap_or_else(|_| cell.into())
+}
+
+/// The single values of a list in their order; false if there are objects.
+fn singles(value: &Value, found: &mut Vec<String>) -> bool {
+    match value {
+        Value::Array(items) => items.iter().all(|item| singles(item, found)),
+        Value::Object(_) => false,
+        Value::String(text) => {
+            found.push(text.clone());
+            true
+        }
+        single => {
+            found.push(single.to_string());
+            true
+        }
+    }
+}
+
 fn as_others_read(line: &[u8], row: &[String]) {
     if line.trim_ascii_start().starts_with(b"[") {
+        if row.iter().any(|cell| cell == "null") {
+            return;
+        }
         if serde_json::from_slice::<Value>(line).is_ok_and(|list| is_of_numbers(&list)) {
             let text = std::str::from_utf8(line).unwrap();
             let numbers = text.split([',', '[', ']']).map(str::trim);

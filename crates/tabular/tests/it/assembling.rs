@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow_schema::{DataType, Field};
 use gristmill_tabular::compression::{Compression, decompress};
+use gristmill_tabular::predictions::AnswerLayout;
 use gristmill_tabular::sidecar::{SidecarWriter, sidecar_schema};
 use gristmill_tabular::{
     AssembleJob, Assembled, ColumnType, OutputColumn, OutputFormat, ParquetCompression, Progress,
@@ -16,12 +17,13 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 /// A folder with shards, their predictions, and `out/` for the result.
-struct Run {
+pub(crate) struct Run {
     folder: tempfile::TempDir,
-    shards: Vec<ShardOutput>,
+    pub(crate) shards: Vec<ShardOutput>,
+    pub(crate) answers: AnswerLayout,
 }
 
-const CSV: OutputFormat = OutputFormat::Csv {
+pub(crate) const CSV: OutputFormat = OutputFormat::Csv {
     header: true,
     compression: Compression::None,
 };
@@ -48,12 +50,13 @@ fn columns() -> Vec<OutputColumn> {
 impl Run {
     /// Shards of so many rows, each sidecar in batches of three, each row predicted as its
     /// ordinal over 8.
-    fn new(rows: &[u64]) -> Run {
+    pub(crate) fn new(rows: &[u64]) -> Run {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("out")).unwrap();
         let mut run = Run {
             folder,
             shards: Vec::new(),
+            answers: AnswerLayout::csv(),
         };
         let mut first = 0;
         for (index, &rows) in rows.iter().enumerate() {
@@ -106,7 +109,7 @@ impl Run {
         self.folder.path().join("out")
     }
 
-    fn assemble(
+    pub(crate) fn assemble(
         &self,
         columns: &[OutputColumn],
         format: OutputFormat,
@@ -118,6 +121,7 @@ impl Run {
             shards: &self.shards,
             columns,
             format,
+            answers: self.answers,
             folder: &out,
             rows_per_part,
             threads,
@@ -126,7 +130,7 @@ impl Run {
     }
 
     /// The message of a failure, after checking that it left nothing behind.
-    fn failure(&self, columns: &[OutputColumn]) -> TabularError {
+    pub(crate) fn failure(&self, columns: &[OutputColumn]) -> TabularError {
         let error = self.assemble(columns, CSV, 2, 1).unwrap_err();
         assert_eq!(
             std::fs::read_dir(self.out()).unwrap().count(),
@@ -136,7 +140,7 @@ impl Run {
         error
     }
 
-    fn predict(&self, shard: usize, text: impl AsRef<[u8]>) {
+    pub(crate) fn predict(&self, shard: usize, text: impl AsRef<[u8]>) {
         std::fs::write(&self.shards[shard].predictions, text).unwrap();
     }
 
@@ -145,7 +149,7 @@ impl Run {
     }
 }
 
-fn text(path: &Path) -> String {
+pub(crate) fn text(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
@@ -274,8 +278,9 @@ fn parquet_has_the_same_rows_whatever_the_threads() {
 
 #[test]
 fn several_cells_lists_and_types() {
-    let run = Run::new(&[2]);
-    run.predict(0, "[3, 0.5, 'a, b']\r\n\r\n4,1e-3,\"\"");
+    let run = Run::new(&[1, 1]);
+    run.predict(0, "[3, 0.5, 'a, b']\r\n\r\n");
+    run.predict(1, "4,1e-3,\"\"");
     let prediction = |name: &str, index, column_type| OutputColumn::Prediction {
         name: name.into(),
         index,
@@ -318,8 +323,10 @@ fn cells_that_do_not_fit_are_told_with_their_place() {
     let run = Run::new(&[3]);
     run.predict(0, "0.1\n\nnan\n0.3\n");
     insta::assert_snapshot!(run.message(), @r#"shard shard-00000, line 3: prediction[0]: expected a finite number, found "nan""#);
-    run.predict(0, "0.1\n0.2,7\n<html>502 Bad Gateway</html>\n");
+    run.predict(0, "0.1\n0.2\n<html>502 Bad Gateway</html>\n");
     insta::assert_snapshot!(run.message(), @r#"shard shard-00000, line 3: prediction[0]: expected a finite number, found "<html>502 Bad Gateway</html>""#);
+    run.predict(0, "0.1\n0.2,7\n0.3\n");
+    insta::assert_snapshot!(run.message(), @r#"shard shard-00000, line 2: prediction: expected 1 cell, as in the first answer, found "0.2,7""#);
     run.predict(0, "0.1\n0.2\n0.3\n");
     let second = [OutputColumn::Prediction {
         name: "s".into(),
@@ -426,6 +433,7 @@ fn a_cancelled_assembly_leaves_nothing() {
         shards: &run.shards,
         columns: &columns,
         format: CSV,
+        answers: AnswerLayout::csv(),
         folder: &out,
         rows_per_part: 1,
         threads: 1,
@@ -484,7 +492,7 @@ proptest! {
         }
         run.predict(shard, text);
         match run.failure(&columns()) {
-            TabularError::RowsDisagree { shard: name, expected, found } => {
+            TabularError::RowsDisagree { shard: name, expected, found, .. } => {
                 prop_assert_eq!(name, format!("shard-{shard:05}"));
                 prop_assert_eq!(expected, count as u64);
                 prop_assert_ne!(found, expected);

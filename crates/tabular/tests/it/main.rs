@@ -3,6 +3,7 @@
 
 mod assembling;
 mod converting;
+mod doubtful_answers;
 mod first_guess;
 mod formats;
 mod parquet_shards;

@@ -153,6 +153,7 @@ fn there_and_back(format: Format, max_bytes: u64) {
     ];
     let out = tempfile::tempdir().unwrap();
     let job = AssembleJob {
+        answers: Default::default(),
         shards: &shards,
         columns: &columns,
         format: OutputFormat::Csv {

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::fake::{self, Reply};
 use super::harness::{Emulator, job};
+use crate::assume::{Assumptions, MissingJob};
 
 async fn refusal(emulator: &Emulator, more: Value) -> String {
     let error = emulator
@@ -30,8 +31,9 @@ async fn requests_are_refused_in_the_service_s_words() {
     insta::assert_snapshot!(refusal(e, json!({ "DataProcessing": { "InputFilter": "$[1:]" }, "TransformOutput": { "Accept": "application/json" } })).await, @"ValidationException: With DataProcessing, Accept must equal ContentType, but they were 'application/json' and 'text/csv'");
     insta::assert_snapshot!(refusal(e, json!({ "DataProcessing": { "JoinSource": "Input" }, "TransformOutput": { "AssembleWith": "None" } })).await, @"ValidationException: With DataProcessing, AssembleWith must equal SplitType, but they were None and Line");
     insta::assert_snapshot!(refusal(e, json!({ "DataProcessing": { "InputFilter": "$[1:]" }, "TransformInput": { "SplitType": "None" }, "TransformOutput": { "AssembleWith": "None" } })).await, @"ValidationException: With DataProcessing of text/csv, SplitType and AssembleWith must be Line, but they were None");
-    insta::assert_snapshot!(refusal(e, json!({ "DataProcessing": { "InputFilter": "$.a" }, "TransformInput": { "ContentType": "application/jsonlines" }, "TransformOutput": { "Accept": "application/jsonlines" } })).await, @"ValidationException: DataProcessing of application/jsonlines is not supported by the gristmill emulator");
-    insta::assert_snapshot!(refusal(e, json!({ "DataProcessing": { "JoinSource": "Input" }, "MaxPayloadInMB": 0 })).await, @"ValidationException: DataProcessing with MaxPayloadInMB 0 is not supported by the gristmill emulator");
+    insta::assert_snapshot!(refusal(e, json!({ "DataCaptureConfig": { "GenerateInferenceId": true } })).await, @"ValidationException: 1 validation error detected: Value null at 'dataCaptureConfig.destinationS3Uri' failed to satisfy constraint: Member must not be null");
+    insta::assert_snapshot!(refusal(e, json!({ "ExperimentConfig": { "TrialName": "a_b" }, "TransformResources": { "TransformAmiVersion": "a--b" } })).await, @"ValidationException: 2 validation errors detected: Value 'a--b' at 'transformResources.transformAmiVersion' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*$; Value 'a_b' at 'experimentConfig.trialName' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,119}");
+    insta::assert_snapshot!(refusal(e, json!({ "Tags": [{ "Key": "", "Value": "v" }] })).await, @r"ValidationException: 1 validation error detected: Value '' at 'tags.key' failed to satisfy constraint: Member must satisfy regular expression pattern: ^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$");
     insta::assert_snapshot!(refusal(e, json!({ "TransformInput": { "ContentType": "application/x-y" }, "TransformOutput": { "Accept": "application/x-y" }, "DataProcessing": { "JoinSource": "Input" } })).await, @"ValidationException: DataProcessing supports text/csv, application/json and application/jsonlines, but ContentType was 'application/x-y'");
     insta::assert_snapshot!(refusal(e, json!({ "TransformInput": { "SplitType": "RecordIO" } })).await, @"ValidationException: SplitType RecordIO is not supported by the gristmill emulator");
     let long = "x".repeat(64);
@@ -136,15 +138,24 @@ async fn a_description_echoes_the_request() {
 }
 
 #[tokio::test]
-async fn an_unknown_job_is_not_found() {
-    let emulator = Emulator::new().await;
-    for operation in ["DescribeTransformJob", "StopTransformJob"] {
-        let error = emulator
-            .call(operation, json!({ "TransformJobName": "no" }))
-            .await
-            .unwrap_err();
-        insta::allow_duplicates! {
-            insta::assert_snapshot!(format!("{}: {}", error.code, error.message), @"ResourceNotFound: Could not find transform job 'arn:aws:sagemaker:us-east-1:000000000000:transform-job/no'.");
+async fn an_unknown_job_is_not_found_in_one_of_two_ways() {
+    for code in ["ValidationException", "ResourceNotFound"] {
+        let missing_job = match code {
+            "ResourceNotFound" => MissingJob::ResourceNotFound,
+            _ => MissingJob::default(),
+        };
+        let emulator = Emulator::with(Assumptions {
+            missing_job,
+            ..Assumptions::default()
+        })
+        .await;
+        for operation in ["DescribeTransformJob", "StopTransformJob"] {
+            let error = emulator
+                .call(operation, json!({ "TransformJobName": "no" }))
+                .await
+                .unwrap_err();
+            let message = "Could not find transform job 'arn:aws:sagemaker:us-east-1:000000000000:transform-job/no'.";
+            assert_eq!((error.code, error.message.as_str()), (code, message));
         }
     }
 }

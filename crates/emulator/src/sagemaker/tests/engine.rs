@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::fake::{self, Reply};
 use super::harness::{Emulator, job};
-use crate::config::{AssembleLine, Behaviour, EmptyObjects, OutputLayout};
+use crate::assume::{AssembleLine, Assumptions, EmptyObjects, OutputLayout};
 
 /// `x` → `x!`, a line each, with a final newline.
 fn shout(body: &str) -> String {
@@ -299,11 +299,11 @@ async fn a_prefix_is_a_start_of_keys_and_gzip_is_unpacked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_names_its_objects_and_a_flat_layout_their_outputs() {
     let fake = fake::start(None, |body, _| Reply::ok(shout(body))).await;
-    let behaviour = Behaviour {
+    let assume = Assumptions {
         output_layout: OutputLayout::Flat,
-        ..Behaviour::default()
+        ..Assumptions::default()
     };
-    let emulator = Emulator::with(behaviour).await;
+    let emulator = Emulator::with(assume).await;
     emulator.url_model(&fake.url).await;
     emulator.put("in/p-a/x.csv", "1\n").await;
     emulator.put("in/p-b/y.csv", "2\n").await;
@@ -355,9 +355,9 @@ async fn replies_are_joined_as_the_request_and_the_switches_say() {
         } else {
             AssembleLine::WhereMissing
         };
-        let emulator = Emulator::with(Behaviour {
+        let emulator = Emulator::with(Assumptions {
             assemble_line,
-            ..Behaviour::default()
+            ..Assumptions::default()
         })
         .await;
         emulator.url_model(&fake.url).await;
@@ -380,9 +380,9 @@ async fn empty_objects_follow_the_switch() {
         (EmptyObjects::Fail, "Failed", vec!["b.csv.out"]),
     ] {
         let fake = fake::start(None, |body, _| Reply::ok(shout(body))).await;
-        let emulator = Emulator::with(Behaviour {
+        let emulator = Emulator::with(Assumptions {
             empty_objects,
-            ..Behaviour::default()
+            ..Assumptions::default()
         })
         .await;
         emulator.url_model(&fake.url).await;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -56,7 +57,7 @@ pub(super) struct Fake {
     pub(super) seen: Arc<Seen>,
 }
 
-type Answer = Arc<dyn Fn(&str, usize) -> Reply + Send + Sync>;
+type Answer = Arc<dyn Fn(Bytes, usize) -> BoxFuture<'static, Reply> + Send + Sync>;
 
 /// `answer` gets the body and the number of the invocation, from 0. `parameters` is what
 /// `/execution-parameters` says; without, it is not found.
@@ -64,10 +65,38 @@ pub(super) async fn start(
     parameters: Option<&'static str>,
     answer: impl Fn(&str, usize) -> Reply + Send + Sync + 'static,
 ) -> Fake {
+    start_bytes(parameters, move |body, number| {
+        answer(std::str::from_utf8(body).unwrap(), number)
+    })
+    .await
+}
+
+/// The same of bodies that may be no text.
+pub(super) async fn start_bytes(
+    parameters: Option<&'static str>,
+    answer: impl Fn(&[u8], usize) -> Reply + Send + Sync + 'static,
+) -> Fake {
+    let answer = move |body: Bytes, number| -> BoxFuture<'static, Reply> {
+        Box::pin(std::future::ready(answer(&body, number)))
+    };
+    serve(parameters, Arc::new(answer)).await
+}
+
+/// The same with an answer that may wait for something.
+pub(super) async fn start_async<F: Future<Output = Reply> + Send + 'static>(
+    answer: impl Fn(String) -> F + Send + Sync + 'static,
+) -> Fake {
+    let answer = move |body: Bytes, _| -> BoxFuture<'static, Reply> {
+        Box::pin(answer(String::from_utf8(body.to_vec()).unwrap()))
+    };
+    serve(None, Arc::new(answer)).await
+}
+
+async fn serve(parameters: Option<&'static str>, answer: Answer) -> Fake {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let seen = Arc::new(Seen::default());
-    let (answer, shared): (Answer, _) = (Arc::new(answer), Arc::clone(&seen));
+    let shared = Arc::clone(&seen);
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
@@ -105,7 +134,7 @@ async fn route(
             };
             let now = seen.under_way.fetch_add(1, Ordering::SeqCst) + 1;
             seen.most.fetch_max(now, Ordering::SeqCst);
-            let answer = answer(std::str::from_utf8(&body).unwrap(), number);
+            let answer = answer(body, number).await;
             tokio::time::sleep(answer.after).await;
             seen.under_way.fetch_sub(1, Ordering::SeqCst);
             reply(answer.status, &answer.body)

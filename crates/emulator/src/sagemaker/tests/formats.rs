@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::fake::{self, Reply};
 use super::harness::{Emulator, job};
 use super::processes::{create_model, model_data};
-use crate::config::{Behaviour, EmptyObjects, StrategyWithoutSplit};
+use crate::assume::{Assumptions, EmptyObjects, StrategyWithoutSplit};
 
 /// As the request of a whole object is written.
 fn whole(name: &str, more: Value) -> Value {
@@ -114,9 +114,9 @@ async fn a_whole_object_is_sent_again_from_its_start() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_lists_whole_objects_and_empty_ones_follow_the_switch() {
     let fake = fake::start(None, |body, _| Reply::ok(body)).await;
-    let emulator = Emulator::with(Behaviour {
+    let emulator = Emulator::with(Assumptions {
         empty_objects: EmptyObjects::EmptyOutput,
-        ..Behaviour::default()
+        ..Assumptions::default()
     })
     .await;
     emulator.url_model(&fake.url).await;
@@ -137,9 +137,9 @@ async fn a_manifest_lists_whole_objects_and_empty_ones_follow_the_switch() {
 
 #[tokio::test]
 async fn a_strategy_without_a_split_is_a_switch() {
-    let emulator = Emulator::with(Behaviour {
+    let emulator = Emulator::with(Assumptions {
         strategy_without_split: StrategyWithoutSplit::Refuse,
-        ..Behaviour::default()
+        ..Assumptions::default()
     })
     .await;
     emulator.url_model("http://127.0.0.1:9").await;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 
-use crate::config::{Behaviour, EmulatorConfig};
+use crate::assume::Assumptions;
+use crate::config::EmulatorConfig;
 use crate::endpoint_file::Keys;
 use crate::error::ServiceError;
 use crate::faults::Faults;
@@ -40,18 +41,18 @@ pub(super) fn container_program() -> PathBuf {
 
 impl Emulator {
     pub(super) async fn new() -> Self {
-        Self::with(Behaviour::default()).await
+        Self::with(Assumptions::default()).await
     }
 
-    pub(super) async fn with(behaviour: Behaviour) -> Self {
-        let emulator = Self::open(Arc::new(TempDir::new().unwrap()), behaviour).await;
+    pub(super) async fn with(assume: Assumptions) -> Self {
+        let emulator = Self::open(Arc::new(TempDir::new().unwrap()), assume).await;
         emulator.state.store.create_bucket("bucket").await.unwrap();
         emulator
     }
 
-    pub(super) async fn open(dir: Arc<TempDir>, behaviour: Behaviour) -> Self {
+    pub(super) async fn open(dir: Arc<TempDir>, assume: Assumptions) -> Self {
         let mut config = EmulatorConfig::new(dir.path(), container_program());
-        config.behaviour = behaviour;
+        config.assume = assume;
         let state = AppState {
             store: ObjectStore::open(dir.path().join("s3")).await.unwrap(),
             sagemaker: SageMaker::open(&dir.path().join("sagemaker"), &config)
@@ -71,10 +72,21 @@ impl Emulator {
     /// Ends it as SIGTERM does, and opens another on the same folder.
     pub(super) async fn restart(self) -> Self {
         sagemaker::stop(&self.state).await;
-        let behaviour = self.state.config.behaviour;
-        let next = Self::open(self.dir, behaviour).await;
+        let assume = self.state.config.assume;
+        let next = Self::open(self.dir, assume).await;
         sagemaker::start(&next.state);
         next
+    }
+
+    /// Writes the rules of faults; from then on they hold, with nothing counted.
+    pub(super) fn faults(&self, rules: &Value) {
+        std::fs::write(self.dir.path().join("faults.json"), rules.to_string()).unwrap();
+    }
+
+    /// What each instance of a job did.
+    pub(super) fn work(&self, name: &str) -> Value {
+        let path = self.dir.path().join(format!("sagemaker/work/{name}.json"));
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     }
 
     pub(super) async fn call(&self, operation: &str, body: Value) -> Result<Value, ServiceError> {

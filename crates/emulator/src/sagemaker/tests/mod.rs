@@ -3,8 +3,11 @@
 mod calls;
 mod engine;
 mod fake;
+mod faults;
 mod formats;
 mod harness;
 mod processes;
 mod processing;
+mod records;
 mod splitting;
+mod switches;

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::fake::{self, Reply};
 use super::harness::{Emulator, job};
-use crate::config::{Behaviour, SliceEnd};
+use crate::assume::{Assumptions, SliceEnd};
 
 /// The cells of each row, joined by `+`.
 fn sums(body: &str) -> String {
@@ -12,9 +12,9 @@ fn sums(body: &str) -> String {
 }
 
 /// The end of a job over two files, and the outputs of both.
-async fn processed(behaviour: Behaviour, more: Value) -> (Emulator, Value) {
+async fn processed(assume: Assumptions, more: Value) -> (Emulator, Value) {
     let fake = fake::start(None, |body, _| Reply::ok(sums(body))).await;
-    let emulator = Emulator::with(behaviour).await;
+    let emulator = Emulator::with(assume).await;
     emulator.url_model(&fake.url).await;
     emulator.put("in/a.csv", "id1,1,2,3\nid2,4,5,6\n").await;
     emulator.put("in/b.csv", "id3,7,8,9").await;
@@ -28,7 +28,7 @@ async fn inputs_are_filtered_and_joined_to_their_answers() {
         let processing =
             json!({ "InputFilter": "$[1:]", "JoinSource": "Input", "OutputFilter": "$[0,-1]" });
         let more = json!({ "DataProcessing": processing, "BatchStrategy": strategy });
-        let (emulator, end) = processed(Behaviour::default(), more).await;
+        let (emulator, end) = processed(Assumptions::default(), more).await;
         assert_eq!(end["TransformJobStatus"], "Completed");
         assert_eq!(end["DataProcessing"], processing);
         assert_eq!(
@@ -45,12 +45,12 @@ async fn the_end_of_a_range_is_a_switch() {
         (SliceEnd::Exclusive, "1+2\n4+5\n"),
         (SliceEnd::Inclusive, "1+2+3\n4+5+6\n"),
     ] {
-        let behaviour = Behaviour {
+        let assume = Assumptions {
             slice_end,
-            ..Behaviour::default()
+            ..Assumptions::default()
         };
         let more = json!({ "DataProcessing": { "InputFilter": "$[1:3]" } });
-        let (emulator, end) = processed(behaviour, more).await;
+        let (emulator, end) = processed(assume, more).await;
         // Four columns end at 3 for one and at 4 for the other.
         assert_eq!(end["TransformJobStatus"], "Completed");
         assert_eq!(emulator.get("out/a.csv.out").await.unwrap(), expected);
@@ -60,7 +60,7 @@ async fn the_end_of_a_range_is_a_switch() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_that_cannot_be_run_fails_the_job_and_says_so_in_its_log() {
     let (emulator, end) = processed(
-        Behaviour::default(),
+        Assumptions::default(),
         json!({ "DataProcessing": { "InputFilter": "$[0:2,3:]" } }),
     )
     .await;
@@ -77,7 +77,7 @@ async fn a_filter_that_cannot_be_run_fails_the_job_and_says_so_in_its_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_column_that_is_not_there_fails_the_file() {
     let (emulator, end) = processed(
-        Behaviour::default(),
+        Assumptions::default(),
         json!({ "DataProcessing": { "OutputFilter": "$[1]" } }),
     )
     .await;

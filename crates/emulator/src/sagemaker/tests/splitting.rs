@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use crate::config::BlankLines;
+use crate::assume::{Assumptions, BlankLines};
 use crate::sagemaker::settings::Split;
 use crate::sagemaker::split::{Cut, SplitError, split};
 
@@ -14,7 +14,10 @@ fn bodies(
     let cut = Cut {
         split: split_type,
         limit: Some(limit),
-        blank_lines,
+        assume: Assumptions {
+            blank_lines,
+            ..Assumptions::default()
+        },
     };
     split(input, cut, &mut |body| {
         all.push(body);
