@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use gristmill_plan::pace::Range;
 use gristmill_runner::LocalMap;
 
 use crate::args_convert::{ConvertArgs, InspectArgs};
@@ -147,6 +148,8 @@ pub(crate) struct RunArgs {
     pub(crate) overwrite: bool,
     #[command(flatten)]
     pub(crate) waiting: WaitingArgs,
+    #[command(flatten)]
+    pub(crate) pace: PaceArgs,
 }
 
 /// Whether a job is waited for.
@@ -209,6 +212,37 @@ pub(crate) struct PlanArgs {
     pub(crate) inputs: PipelineInputs,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
+    #[command(flatten)]
+    pub(crate) pace: PaceArgs,
+}
+
+/// What is known about instances.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PaceArgs {
+    /// A file of prices, for costs and `budget.usd`: `as_of`, `region`, `currency`, and `per_hour` with
+    /// a price for each instance type. By default an example that is built in and may be out of date.
+    #[arg(long, value_name = "FILE", env = "GRISTMILL_PRICES")]
+    pub(crate) prices: Option<PathBuf>,
+    /// Rows that one instance scores in a second, such as 5000, or 2000..8000 where it is not known
+    /// better. Without it a wide range is assumed.
+    #[arg(long, value_name = "N", env = "GRISTMILL_ROWS_PER_SECOND", value_parser = rows_per_second)]
+    pub(crate) rows_per_second: Option<Range>,
+}
+
+/// `5000`, `2000..8000`.
+fn rows_per_second(text: &str) -> Result<Range, String> {
+    let number = |text: &str| match text.trim().parse::<f64>() {
+        Ok(n) if n.is_finite() && n > 0.0 => Ok(n),
+        _ => Err(format!("{text:?} is not a number of rows above 0")),
+    };
+    let (low, high) = match text.split_once("..") {
+        Some((low, high)) => (number(low)?, number(high)?),
+        None => (number(text)?, number(text)?),
+    };
+    if low > high {
+        return Err(format!("{low} is more than {high}: the slower comes first"));
+    }
+    Ok(Range { low, high })
 }
 
 /// `resume`.

@@ -216,12 +216,17 @@ impl Store {
         Ok(())
     }
 
+    /// The region that requests are signed for.
+    pub fn region(&self) -> Option<String> {
+        self.reads.config().region().map(ToString::to_string)
+    }
+
     /// Makes a bucket unless it exists. For emulators: at AWS, buckets are their owner's decision.
     ///
     /// # Errors
     /// [`CloudErrorKind::NameInUse`] if it belongs to somebody else, or any of a request.
     pub async fn ensure_bucket(&self, bucket: &str) -> Result<(), CloudError> {
-        let region = self.reads.config().region().map(ToString::to_string);
+        let region = self.region();
         // The one region that must not be named (S3 API reference, CreateBucket).
         let place = region.filter(|name| name != "us-east-1").map(|name| {
             let constraint = BucketLocationConstraint::from(name.as_str());

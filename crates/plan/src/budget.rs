@@ -39,7 +39,8 @@ pub struct Spent {
 /// whose time is not a positive number counts nothing.
 pub fn spent(jobs: impl IntoIterator<Item = BilledJob>, usd_per_hour: Option<f64>) -> Spent {
     let hours = |job: BilledJob| f64::from(job.instances) * job.seconds.max(0.0) / HOUR;
-    let hours: f64 = jobs.into_iter().map(hours).filter(|h| h.is_finite()).sum();
+    let each = jobs.into_iter().map(hours).filter(|h| h.is_finite());
+    let hours = each.fold(0.0, |sum, hours| sum + hours);
     Spent {
         instance_hours: hours,
         usd: usd_per_hour.map(|price| price * hours),

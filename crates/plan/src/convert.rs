@@ -67,6 +67,8 @@ fn transform_defaults(root: &mut Value, format: &Value) {
     let (parquet, text) = (DEFAULT_PARQUET_PAYLOAD_IN_MB, DEFAULT_PAYLOAD_IN_MB);
     let payload = by_format(parquet.into(), text.into(), text.into());
     default(root, "transform", "max_payload_in_mb", payload);
+    default(root, "transform", "max_concurrent_transforms", 1.into());
+    default(root, "transform", "instance_count", 1.into());
     let split = root["transform"]["split_type"].clone();
     let by_split = |none: Value, other: Value| match split.as_str() {
         None => Value::Null,

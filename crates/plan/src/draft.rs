@@ -1,17 +1,20 @@
 //! A spec and what was found to a plan.
 
+mod jobs;
+
 use crate::checks::fits_columns;
 use crate::filter::{Filter, Records};
+use crate::forecast::{forecast, shard_table};
 use crate::launch::{self, JobInput, RunFacts, TransformRequest};
 use crate::limits::Limits;
-use crate::plan::{Estimate, InputFile, Inventory, Plan, Roles, Sample, SourcePlan};
+use crate::plan::{InputFile, Inventory, Plan, Roles, Sample, SourcePlan};
+use crate::planner::{self, Basis};
 use crate::problem::{Problem, Problems, code};
-use crate::spec::{
-    BatchStrategy, ColumnFrom, Columns, Jobs, Join, Model, ShardFormat, Spec, SplitType, Transform,
-};
+use crate::spec::{ColumnFrom, Columns, Join, Model, ShardFormat, Spec, Transform};
 use crate::template::nearest;
 use crate::tree::shorten;
 use crate::waves::Waves;
+use jobs::{Jobs, estimate, measure, over_budget, traffic, warnings};
 
 /// What a run of this spec over these inputs does. Pure: the same in, the same out.
 ///
@@ -19,9 +22,43 @@ use crate::waves::Waves;
 /// Every column that the file names and the input, or its contract, does not have, with its
 /// place.
 pub fn draft(spec: &Spec, inventory: &Inventory, sample: &Sample) -> Result<Plan, Problems> {
+    draft_on(spec, inventory, sample, &Basis::default())
+}
+
+/// The same with what is known beside the pipeline and its inputs.
+///
+/// # Errors
+/// As [`draft`].
+pub fn draft_on(
+    spec: &Spec,
+    inventory: &Inventory,
+    sample: &Sample,
+    basis: &Basis<'_>,
+) -> Result<Plan, Problems> {
     let columns = roles(spec, &sample.columns)?;
-    let payload = spec.transform.as_ref().map(|t| t.max_payload_in_mb);
-    let estimate = estimate(spec, inventory, sample, &columns);
+    let measure = measure(inventory, sample, &columns);
+    let settled = spec
+        .transform
+        .as_ref()
+        .map(|transform| planner::settle(spec, transform, &measure, basis));
+    let (transform, shards) = match &settled {
+        Some(settled) => (Some(settled.transform.clone()), settled.shards.clone()),
+        None => (None, spec.shards.clone()),
+    };
+    let jobs = settled.as_ref().map(|settled| Jobs {
+        table: shard_table(&measure, &settled.layout, &settled.waves),
+        forecast: forecast(
+            settled,
+            &measure,
+            traffic(spec, inventory, sample, &columns, &measure),
+            basis,
+        ),
+        settled,
+    });
+    let estimate = estimate(spec, &measure, &shards, jobs.as_ref());
+    let over_budget = jobs
+        .as_ref()
+        .and_then(|jobs| over_budget(spec, &jobs.forecast));
     Ok(Plan {
         name: spec.name.clone(),
         params: spec.params.clone(),
@@ -29,25 +66,31 @@ pub fn draft(spec: &Spec, inventory: &Inventory, sample: &Sample) -> Result<Plan
         source: source(spec, inventory, sample),
         prepare: spec.prepare.clone(),
         columns,
-        shards: spec.shards.clone(),
-        max_record_bytes: payload.and_then(Limits::payload_bytes),
-        transform: spec.transform.clone(),
+        max_record_bytes: transform
+            .as_ref()
+            .and_then(|t| Limits::payload_bytes(t.max_payload_in_mb)),
         assemble: spec.assemble.clone(),
         budget: spec.budget,
-        waves: Waves::of(jobs(spec), estimate.shards),
+        waves: settled.as_ref().map_or_else(Waves::default, |s| s.waves),
         local: spec.local.as_ref().map(|local| local.model.clone()),
         base: spec.base.clone(),
         estimate,
-        request: request(spec),
-        warnings: warnings(spec, &estimate),
+        request: transform.as_ref().map(|transform| request(spec, transform)),
+        warnings: warnings(spec, &measure, &estimate, jobs.as_ref()),
+        settings: settled
+            .as_ref()
+            .map(|s| s.settings.clone())
+            .unwrap_or_default(),
+        choices: settled
+            .as_ref()
+            .map(|s| s.choices.clone())
+            .unwrap_or_default(),
+        shard_table: jobs.as_ref().map(|jobs| jobs.table.clone()),
+        forecast: jobs.map(|jobs| jobs.forecast),
+        over_budget,
+        shards,
+        transform,
     })
-}
-
-fn jobs(spec: &Spec) -> u32 {
-    match spec.transform.as_ref().map(|transform| transform.jobs) {
-        Some(Jobs::Number(n)) => n,
-        Some(Jobs::Auto) | None => 1,
-    }
 }
 
 fn source(spec: &Spec, inventory: &Inventory, sample: &Sample) -> SourcePlan {
@@ -215,73 +258,8 @@ fn named(spec: &Spec) -> Vec<(String, &str)> {
     named
 }
 
-fn estimate(spec: &Spec, inventory: &Inventory, sample: &Sample, columns: &Roles) -> Estimate {
-    let stored = u128::from(sample.stored_bytes.max(1));
-    let rows = u128::from(total(&inventory.inputs)) * u128::from(sample.rows) / stored;
-    let rows = u64::try_from(rows)
-        .unwrap_or(u64::MAX)
-        .min(inventory.limit_rows.unwrap_or(u64::MAX));
-    let share =
-        |bytes: u128| bytes * columns.shards.len() as u128 / sample.columns.len().max(1) as u128;
-    let bytes = u128::from(rows) * share(u128::from(sample.bytes)) / u128::from(sample.rows.max(1));
-    let shard_bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-    let by = |total: u64, each: Option<u64>| each.map_or(1, |each| total.div_ceil(each.max(1)));
-    let cut = |share: f64| {
-        by(share_of(shard_bytes, share), spec.shards.max_bytes)
-            .max(by(share_of(rows, share), spec.shards.max_rows))
-    };
-    let shards = match &spec.prepare.split {
-        Some(split) => split.parts.iter().map(|(_, share)| cut(*share)).sum(),
-        None => cut(1.0),
-    };
-    // A part without rows has a file all the same; a shard without rows there is none.
-    let shards = if rows == 0 || spec.prepare.split.is_none() {
-        shards.min(rows)
-    } else {
-        shards
-    };
-    let instances = spec.transform.as_ref().map_or(0, |t| t.instance_count);
-    let busy = instances.min(u32::try_from(shards).unwrap_or(u32::MAX));
-    Estimate {
-        rows,
-        shard_bytes,
-        shards,
-        requests: spec
-            .transform
-            .as_ref()
-            .map_or(0, |t| requests(t, rows, shards, shard_bytes)),
-        instances_busy: busy,
-        instances_idle: instances - busy,
-        max_jobs: spec.transform.as_ref().map_or(0, Transform::max_jobs)
-            + jobs(spec).saturating_sub(1),
-    }
-}
-
-/// A part of a number, for people: beyond 2⁵³ not to the last digit.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a guess; shares are between 0 and 1"
-)]
-fn share_of(n: u64, share: f64) -> u64 {
-    (n as f64 * share).ceil() as u64
-}
-
-fn requests(transform: &Transform, rows: u64, shards: u64, bytes: u64) -> u64 {
-    match (transform.split_type, transform.batch_strategy) {
-        (SplitType::None, _) => shards,
-        (_, Some(BatchStrategy::SingleRecord)) => rows,
-        _ => {
-            let payload = Limits::payload_bytes(transform.max_payload_in_mb).unwrap_or(u64::MAX);
-            shards.max(bytes.div_ceil(payload))
-        }
-    }
-}
-
 /// The request with `<…>` in place of what only a run knows.
-fn request(spec: &Spec) -> Option<TransformRequest> {
-    let transform = spec.transform.as_ref()?;
+fn request(spec: &Spec, transform: &Transform) -> TransformRequest {
     let work = spec
         .work
         .as_ref()
@@ -305,27 +283,7 @@ fn request(spec: &Spec) -> Option<TransformRequest> {
         "{}-<hash>-a1",
         launch::api_name(&spec.name, launch::NAME_IN_JOB)
     );
-    Some(launch::request(transform, job, &run))
-}
-
-/// The file's own first, each with its place.
-fn warnings(spec: &Spec, estimate: &Estimate) -> Vec<String> {
-    let sentence = |p: &Problem| match &p.help {
-        Some(help) => format!("{}: {}; {help}", p.place, p.message),
-        None => format!("{}: {}", p.place, p.message),
-    };
-    let mut warnings: Vec<String> = spec.warnings.iter().map(sentence).collect();
-    if let Some(transform) = spec
-        .transform
-        .as_ref()
-        .filter(|_| estimate.instances_idle > 0)
-    {
-        warnings.push(format!(
-            "{} of {} instances would be paid for doing nothing: about {} shards for them all",
-            estimate.instances_idle, transform.instance_count, estimate.shards
-        ));
-    }
-    warnings
+    launch::request(transform, job, &run)
 }
 
 /// An input filter that asks for what the shards, now that their columns are known, do not have.

@@ -167,6 +167,7 @@ fn sample() -> Sample {
         rows: 100,
         bytes: 5_000,
         stored_bytes: 5_000,
+        largest_record: 0,
     }
 }
 

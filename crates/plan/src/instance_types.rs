@@ -87,3 +87,58 @@ pub(crate) fn has_no_gpu(name: &str) -> bool {
     let family = family(name);
     SIZES.iter().any(|(known, _)| *known == family) && !NVIDIA.contains(&family)
 }
+
+/// What an instance computes with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine {
+    /// Virtual processors.
+    pub vcpus: u32,
+    /// GPUs, or chips of AWS's own; 0 for most.
+    pub accelerators: u32,
+}
+
+impl Machine {
+    /// Workers that a container is expected to have: one an accelerator, else one a vCPU, as AWS's
+    /// own containers do.
+    pub fn workers(self) -> u32 {
+        match self.accelerators {
+            0 => self.vcpus,
+            accelerators => accelerators,
+        }
+    }
+}
+
+/// What is known of a type; `None` for one that is not listed here. Every size of these families
+/// has the vCPUs that its name says: 2 for `large`, 4 for `xlarge`, four times n for `<n>xlarge` (EC2
+/// user guide, "Instance types").
+pub fn machine(name: &str) -> Option<Machine> {
+    let family = family(name);
+    let size = name.split('.').nth(2)?;
+    let (_, sizes) = SIZES.iter().find(|(known, _)| *known == family)?;
+    if !sizes.contains(&size) {
+        return None;
+    }
+    let vcpus = match size {
+        "large" => 2,
+        "xlarge" => 4,
+        many => 4 * many.strip_suffix("xlarge")?.parse::<u32>().ok()?,
+    };
+    Some(Machine {
+        vcpus,
+        accelerators: accelerators(family, size),
+    })
+}
+
+/// EC2 user guide, "Accelerated computing".
+fn accelerators(family: &str, size: &str) -> u32 {
+    match (family, size) {
+        ("p2", "16xlarge") => 16,
+        ("p2", "8xlarge") | ("p3", "16xlarge") | ("g5" | "g6" | "g6e", "48xlarge") => 8,
+        ("inf2", "48xlarge") => 12,
+        ("inf2", "24xlarge") => 6,
+        ("trn1", "32xlarge") => 16,
+        ("p3", "8xlarge") | ("g4dn" | "g5" | "g6" | "g6e", "12xlarge" | "24xlarge") => 4,
+        ("p2" | "p3" | "g4dn" | "g5" | "g6" | "g6e" | "inf2" | "trn1", _) => 1,
+        _ => 0,
+    }
+}

@@ -13,13 +13,17 @@ pub mod api_fields;
 pub mod budget;
 pub mod filter;
 pub mod fingerprint;
+pub mod forecast;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod instance_types;
 pub mod launch;
 pub mod limits;
+pub mod pace;
 pub mod plan;
+pub mod planner;
+pub mod prices;
 pub mod problem;
 pub mod request_settings;
 pub mod server_join;
@@ -49,7 +53,7 @@ mod tree;
 mod walk;
 
 pub use contract::{contract_yaml, parse_contract};
-pub use draft::draft;
+pub use draft::{draft, draft_on};
 pub use duration::{format_duration, parse_duration};
 pub use encodings::parse_encoding;
 pub use fingerprint::{Fingerprint, canonical_json};

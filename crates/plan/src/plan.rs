@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::budget::Budget;
+use crate::forecast::{Forecast, ShardTable};
 use crate::launch::TransformRequest;
+use crate::planner::{Choices, Setting};
 use crate::spec::{
     Assemble, Columns, Dialect, Join, LocalModel, Location, OnBadRow, OnEmpty, OnNewColumn,
     Prepare, Ready, Shards, SourceFormat, Transform, Work,
@@ -49,6 +51,8 @@ pub struct Sample {
     pub bytes: u64,
     /// Bytes of these rows as stored, that is, as [`InputFile::size`] counts.
     pub stored_bytes: u64,
+    /// The longest of these rows, in bytes; 0 if that was not looked at.
+    pub largest_record: u64,
 }
 
 /// Everything that a run does. Same spec, inventory and sample: the same plan.
@@ -89,6 +93,21 @@ pub struct Plan {
     pub estimate: Estimate,
     /// What will be sent, with `<…>` for what only the run knows. With `transform` only.
     pub request: Option<TransformRequest>,
+    /// What jobs are told, and why: by the file, or by the planner. With `transform` only.
+    #[serde(default)]
+    pub settings: Vec<Setting>,
+    /// What of it is kept for later attempts.
+    #[serde(default)]
+    pub choices: Choices,
+    /// The shards as expected. With `transform` only.
+    #[serde(default)]
+    pub shard_table: Option<ShardTable>,
+    /// What the jobs take. With `transform` only.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
+    /// Why the budget cannot be kept, with the place in the file: nothing is to be sent then.
+    #[serde(default)]
+    pub over_budget: Option<String>,
     /// Not wrong, but worth knowing, one sentence each.
     pub warnings: Vec<String>,
 }

@@ -30,7 +30,7 @@ type Micros = u64;
 
 /// Requests of all jobs that are simulated one by one. Where there are more, each step stands for
 /// several that follow one another in one slot, which is as exact as makes a difference then.
-pub const MOST_STEPS: u64 = 100_000;
+pub const MOST_STEPS: u64 = 10_000;
 
 /// How objects, in the order of their keys, go to a job's instances. Sources differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,9 +3,9 @@
 
 use crate::limits::{self, Limits};
 use crate::text_rules::{
-    ami_version, anything, encoding, env_name, experiment_name, file_name, http_url, image,
-    kms_key, local_path, location, media_type, model_name, not_empty, not_stdin, role_arn, s3,
-    vpc_id,
+    ami_version, anything, currency, day, encoding, env_name, experiment_name, file_name, http_url,
+    image, kms_key, local_path, location, media_type, model_name, not_empty, not_stdin, role_arn,
+    s3, vpc_id,
 };
 
 /// One key of a mapping.
@@ -548,7 +548,12 @@ static SHARDS: Kind = Kind::Map(&Map {
             "A shard is closed before it would pass this size, uncompressed. With `transform` by \
              default 64MB, or what fits in one request if the service does not split shards.",
         ),
-        key("max_rows", &ROWS, "A shard is closed at this many rows."),
+        key(
+            "max_rows",
+            &ROWS,
+            "A shard is closed at this many rows. With `transform`, where neither this nor \
+             `max_bytes` is given, the planner chooses, so that no instance is idle.",
+        ),
         or(
             "null",
             &ANY_TEXT,
@@ -733,11 +738,10 @@ static TRANSFORM: Kind = Kind::Map(&Map {
             &INSTANCE_TYPE,
             "`ml.…`; the list of types is open.",
         ),
-        or(
+        key(
             "instance_count",
             &INSTANCE_COUNT,
-            "1",
-            "Instances, 1 to 100.",
+            "Instances of each job, 1 to 100. By default the planner chooses; `plan` says why.",
         ),
         key(
             "content_type",
@@ -777,15 +781,14 @@ static TRANSFORM: Kind = Kind::Map(&Map {
         key(
             "max_payload_in_mb",
             &PAYLOAD,
-            "The largest request to the model, 1 to 100; 0 means no limit. By default 6, or 50 \
-             for Parquet.",
+            "The largest request to the model, 1 to 100; 0 means no limit. By default the planner \
+             chooses, up to 6, or up to 50 for Parquet.",
         ),
-        or(
+        key(
             "max_concurrent_transforms",
             &CONCURRENT,
-            "1",
             "Requests at once to one instance; 0 leaves it to the container. Times \
-             `max_payload_in_mb` at most 100.",
+             `max_payload_in_mb` at most 100. By default one a vCPU, or two an accelerator.",
         ),
         or(
             "invocations_timeout_in_seconds",
@@ -963,6 +966,24 @@ static ASSEMBLE: Kind = Kind::Map(&Map {
     ],
     exactly_one: false,
 });
+
+/// A price file: see [`crate::prices`].
+pub(crate) static PRICES: Kind = Kind::Map(&Map {
+    keys: &[
+        must("as_of", &DAY, "The day of these prices, YYYY-MM-DD."),
+        must("region", &COLUMN, "The AWS region that they hold for."),
+        must("currency", &CURRENCY, "Three letters, such as USD."),
+        must(
+            "per_hour",
+            &HOURLY,
+            "The instance type: what one costs for an hour.",
+        ),
+    ],
+    exactly_one: false,
+});
+static DAY: Kind = rule(day);
+static CURRENCY: Kind = rule(currency);
+static HOURLY: Kind = Kind::Dict(&AMOUNT);
 
 static AMOUNT: Kind = Kind::Float(0.0, f64::MAX);
 static BUDGET: Kind = Kind::Map(&Map {

@@ -190,3 +190,20 @@ pub(crate) fn env_name(text: &str) -> Result<(), String> {
     }
     Ok(())
 }
+
+/// `2024-12-31`.
+pub(crate) fn day(text: &str) -> Result<(), String> {
+    match text.parse::<jiff::civil::Date>() {
+        Ok(date) if date.to_string() == text => Ok(()),
+        _ => Err("is not a day as YYYY-MM-DD".into()),
+    }
+}
+
+/// ISO 4217.
+pub(crate) fn currency(text: &str) -> Result<(), String> {
+    if text.len() == 3 && text.chars().all(|c| c.is_ascii_uppercase()) {
+        Ok(())
+    } else {
+        Err("is not a currency of three capital letters such as USD".into())
+    }
+}

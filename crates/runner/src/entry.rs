@@ -49,6 +49,13 @@ pub enum Entry {
         /// The source stage's fingerprint.
         fingerprint: String,
     },
+    /// What the first attempt chose where the pipeline says nothing, for all later ones.
+    Planned {
+        /// Shards, payload, concurrency, instances, jobs.
+        choices: gristmill_plan::planner::Choices,
+        /// What an instance costs for an hour, in US dollars, if that was known.
+        usd_per_hour: Option<f64>,
+    },
     /// All inputs were read once and typed.
     Scanned {
         /// The sealed schema.

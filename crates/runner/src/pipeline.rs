@@ -4,6 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gristmill_plan::fingerprint::{self, Fingerprint};
+use gristmill_plan::pace::Range;
+use gristmill_plan::planner::{Basis, Choices};
+use gristmill_plan::prices::Prices;
 use gristmill_plan::spec::{Columns, OnEmpty, OnNewColumn, PublishMode, SourceFormat};
 use gristmill_plan::{Inventory, Plan, Spec};
 use gristmill_tabular::{Input, Layout};
@@ -61,6 +64,7 @@ pub(crate) async fn run(
     let Some(ready) = look(session, request, &files, inputs).await? else {
         return no_header(session, result, &files);
     };
+    check_budget(session, &ready.plan)?;
     begin(session, files, &ready)?;
     if spec.transform.is_some() {
         run_scoring(session, request, &ready, result).await?;
@@ -78,6 +82,16 @@ pub(crate) async fn run(
     let seconds = publish::run(session, &target, mode_of(spec, request)).await?;
     result.stages.insert("publish".into(), seconds);
     finish(session, &target, result).await
+}
+
+/// Before the first job, the plan is held to the budget; what later jobs may take is theirs to ask.
+fn check_budget(session: &Session, plan: &Plan) -> Result<(), RunError> {
+    match &plan.over_budget {
+        Some(why) if session.state(|s| s.launches.is_empty()) => {
+            Err(RunError::new(ExitCode::Pipeline, why.clone()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// An output over one of its own inputs would be read by nobody again.
@@ -174,7 +188,8 @@ pub(crate) async fn look(
     let inner = Arc::clone(session);
     let limit = request.limit_rows;
     let (planned, listed) = (plan_inventory(files, limit), inputs.clone());
-    let drafted = blocking(move || draft(&inner.spec, &planned, &listed)).await?;
+    let known = Known::of(request, session);
+    let drafted = blocking(move || draft(&inner.spec, &planned, &listed, &known)).await?;
     Ok(drafted.map(|(plan, dialect, header)| {
         let source = fingerprint::source(&plan);
         let shards = fingerprint::shards(&source, &plan);
@@ -193,12 +208,56 @@ pub(crate) async fn look(
 /// Records what the run is about, and shows the plan's warnings.
 fn begin(session: &Session, files: Vec<InputFile>, ready: &Ready) -> Result<(), RunError> {
     intake::record(session, files, &ready.source)?;
+    if session.state(|s| s.planned.is_none()) && ready.plan.transform.is_some() {
+        let forecast = ready.plan.forecast.as_ref();
+        session.record(&Entry::Planned {
+            choices: ready.plan.choices.clone(),
+            usd_per_hour: forecast.and_then(|f| f.cost.usd_per_hour()),
+        })?;
+    }
     write_json(&session.folder.plan_json(), &ready.plan)?;
     let new = new_columns(&session.spec, &ready.header);
     for warning in ready.plan.warnings.iter().chain(&new) {
         session.note(Level::Warn, warning.clone());
     }
     Ok(())
+}
+
+/// What a plan depends on beside the pipeline and its inputs.
+pub(crate) struct Known {
+    /// What the first attempt chose.
+    pub(crate) frozen: Option<Choices>,
+    pub(crate) prices: Option<Prices>,
+    pub(crate) rows_per_second: Option<Range>,
+    pub(crate) region: Option<String>,
+}
+
+impl Known {
+    fn of(request: &RunRequest, session: &Session) -> Known {
+        let frozen = session.state(|s| match &s.planned {
+            // Nothing was planned for the data that there are now.
+            _ if s.waits_for_data() => None,
+            Some(planned) => Some(planned.choices.clone()),
+            // A run of a version that chose nothing.
+            None => s.inputs.is_some().then(|| Choices::of_old(&session.spec)),
+        });
+        let cloud = session.cloud.as_ref();
+        Known {
+            frozen,
+            prices: request.prices.clone(),
+            rows_per_second: request.rows_per_second,
+            region: cloud.and_then(|cloud| cloud.store().region()),
+        }
+    }
+
+    fn basis(&self) -> Basis<'_> {
+        Basis {
+            frozen: self.frozen.as_ref(),
+            rows_per_second: self.rows_per_second,
+            prices: self.prices.as_ref(),
+            region: self.region.as_deref(),
+        }
+    }
 }
 
 /// The plan from a look at the beginning of the first input, and the dialect; `None` when there is
@@ -210,12 +269,13 @@ pub(crate) fn draft(
     spec: &Spec,
     inventory: &Inventory,
     inputs: &[Input],
+    known: &Known,
 ) -> Result<Option<(Plan, gristmill_tabular::Dialect, Vec<String>)>, RunError> {
     let Some((sample, dialect)) = sample::look(spec, inputs)? else {
         return Ok(None);
     };
     Ok(Some((
-        gristmill_plan::draft(spec, inventory, &sample)?,
+        gristmill_plan::draft_on(spec, inventory, &sample, &known.basis())?,
         dialect,
         sample.columns,
     )))

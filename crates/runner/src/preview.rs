@@ -8,10 +8,13 @@ use gristmill_plan::{Location, Plan, RunIdentity};
 use crate::error::RunError;
 use crate::exit_code::ExitCode;
 use crate::inventory::{self, blocking};
-use crate::pipeline;
+use crate::pipeline::{self, Known};
 use crate::ready;
 use crate::run::{RunRequest, resolve};
 use crate::services::{self, Local};
+
+/// Where the embedded services say that they are.
+const LOCAL_REGION: &str = "us-east-1";
 
 /// The plan of a request.
 ///
@@ -53,8 +56,16 @@ pub async fn preview(request: &RunRequest) -> Result<Plan, RunError> {
         &std::env::temp_dir(),
     );
     let planned = pipeline::plan_inventory(&files, request.limit_rows);
+    let known = Known {
+        frozen: None,
+        prices: request.prices.clone(),
+        rows_per_second: request.rows_per_second,
+        region: store
+            .and_then(|store| store.region())
+            .or_else(|| region(request)),
+    };
     let drafted = blocking(move || {
-        let drafted = pipeline::draft(&spec, &planned, &inputs)?;
+        let drafted = pipeline::draft(&spec, &planned, &inputs, &known)?;
         Ok(drafted.map(|(plan, _, header)| (plan, pipeline::new_columns(&spec, &header))))
     })
     .await?;
@@ -65,6 +76,18 @@ pub async fn preview(request: &RunRequest) -> Result<Plan, RunError> {
     plan.warnings.extend(new);
     plan.warnings.extend(unready.iter().map(|m| not_ready(m)));
     Ok(plan)
+}
+
+/// The region of the embedded services, or what the environment says: a plan of local files asks
+/// nobody.
+fn region(request: &RunRequest) -> Option<String> {
+    if request.local {
+        return Some(LOCAL_REGION.to_owned());
+    }
+    let set = |name| request.env.get(name).filter(|text| !text.is_empty());
+    set("AWS_REGION")
+        .or_else(|| set("AWS_DEFAULT_REGION"))
+        .cloned()
 }
 
 fn not_ready(marker: &str) -> String {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill_cloud::Cloud;
+use gristmill_plan::pace::Range;
+use gristmill_plan::prices::Prices;
 use gristmill_plan::spec::PublishMode;
 use gristmill_plan::{Context, Document, ResolveError, RunIdentity, Spec};
 use jiff::Timestamp;
@@ -56,6 +58,10 @@ pub struct RunRequest {
     pub program: PathBuf,
     /// Local files under S3 names.
     pub local_map: Vec<LocalMap>,
+    /// What instances cost; by default the example that is built in.
+    pub prices: Option<Prices>,
+    /// Rows that one instance scores in a second, if that is known.
+    pub rows_per_second: Option<Range>,
     /// Worker threads.
     pub threads: usize,
     /// Now.

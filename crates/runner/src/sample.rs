@@ -149,7 +149,14 @@ fn look_at_text(
         rows: found.rows_source,
         bytes: beginning.text.len() as u64,
         stored_bytes: beginning.stored,
+        largest_record: longest_line(&beginning.text),
     }))
+}
+
+/// In bytes, with its end. A record of several lines is longer.
+fn longest_line(text: &[u8]) -> u64 {
+    let lines = text.split(|byte| *byte == b'\n');
+    lines.map(|line| line.len() as u64 + 1).max().unwrap_or(0)
 }
 
 /// Here, only a contract asks for columns.
@@ -176,6 +183,7 @@ fn look_at_columns(spec: &Spec, first: &Input) -> Result<(Sample, Dialect), RunE
         rows,
         bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
         stored_bytes: stored,
+        largest_record: 0,
     };
     Ok((sample, dialect))
 }

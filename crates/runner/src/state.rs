@@ -21,6 +21,8 @@ pub struct RunState {
     pub attempt: u32,
     /// Inputs and the source stage's fingerprint.
     pub inputs: Option<(Vec<InputFile>, String)>,
+    /// What the first attempt chose.
+    pub planned: Option<Planned>,
     /// The first pass.
     pub scanned: Option<Scanned>,
     /// The shards stage's fingerprint.
@@ -58,6 +60,15 @@ pub struct RunState {
     pub cancelled: bool,
     /// How the attempt before this one ended.
     pub stopped_before: Option<(u8, String)>,
+}
+
+/// What the first attempt chose where the pipeline says nothing.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// Shards, payload, concurrency, instances, jobs.
+    pub choices: gristmill_plan::planner::Choices,
+    /// What an instance costs for an hour, in US dollars, if that was known.
+    pub usd_per_hour: Option<f64>,
 }
 
 /// The frozen beginning of a run.
@@ -223,6 +234,15 @@ impl RunState {
                 };
             }
             Entry::Inputs { files, fingerprint } => self.take_inputs(files, fingerprint),
+            Entry::Planned {
+                choices,
+                usd_per_hour,
+            } => {
+                self.planned = Some(Planned {
+                    choices: choices.clone(),
+                    usd_per_hour: *usd_per_hour,
+                });
+            }
             Entry::Scanned {
                 schema,
                 rows_source,

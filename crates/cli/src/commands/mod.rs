@@ -11,6 +11,8 @@ mod local;
 mod local_assume;
 mod params_file;
 mod plan;
+mod plan_jobs;
+mod prices;
 mod run;
 mod runs;
 mod schema;

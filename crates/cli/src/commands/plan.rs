@@ -4,21 +4,29 @@ use std::fmt::Write;
 
 use gristmill_plan::Plan;
 use gristmill_plan::spec::{Label, LabelRule, OnMissing, OnRefusedRow, Transform};
-use gristmill_runner::{ExitCode, RunError, preview};
+use gristmill_runner::{ExitCode, RunError, RunRequest, preview};
 
 use crate::answer::Printer;
 use crate::args::PlanArgs;
-use crate::commands::{run, runtime};
+use crate::commands::{plan_jobs, run, runtime};
 use gristmill_runner::words::{counted, grouped};
 
 pub(crate) fn plan(args: PlanArgs, printer: &Printer) -> Result<ExitCode, RunError> {
-    let request = run::request(&args.file, args.inputs, &args.work)?;
+    let request = RunRequest {
+        prices: args.pace.prices()?,
+        rows_per_second: args.pace.rows_per_second,
+        ..run::request(&args.file, args.inputs, &args.work)?
+    };
     let plan = runtime()?.block_on(preview(&request))?;
     let value = serde_json::to_value(&plan).map_err(|e| RunError::bug(e.to_string()))?;
     let mut text = String::new();
     describe(&mut text, &plan).map_err(|e| RunError::bug(e.to_string()))?;
     printer.answer(&text, &value);
-    Ok(ExitCode::Success)
+    // A run would be refused: whoever asks before it shall know that without reading.
+    Ok(match plan.over_budget {
+        None => ExitCode::Success,
+        Some(_) => ExitCode::Pipeline,
+    })
 }
 
 fn describe(out: &mut String, plan: &Plan) -> std::fmt::Result {
@@ -26,10 +34,15 @@ fn describe(out: &mut String, plan: &Plan) -> std::fmt::Result {
     describe_source(out, plan)?;
     describe_columns(out, plan)?;
     describe_estimate(out, plan)?;
+    plan_jobs::describe(out, plan)?;
     for warning in &plan.warnings {
         writeln!(out, "warning: {warning}")?;
     }
-    describe_request(out, plan)
+    describe_request(out, plan)?;
+    if let Some(why) = &plan.over_budget {
+        writeln!(out, "a run would be refused: {why}")?;
+    }
+    Ok(())
 }
 
 fn describe_columns(out: &mut String, plan: &Plan) -> std::fmt::Result {
@@ -115,13 +128,13 @@ fn describe_estimate(out: &mut String, plan: &Plan) -> std::fmt::Result {
         )?;
     }
     if let Some(transform) = &plan.transform {
-        writeln!(out, "  jobs          {}", jobs(transform))?;
+        writeln!(out, "  jobs          {}", jobs(transform, plan.waves.jobs))?;
     }
     Ok(())
 }
 
 /// How many jobs there may be, and why more than one.
-fn jobs(transform: &Transform) -> String {
+fn jobs(transform: &Transform, waves: u32) -> String {
     let why = match transform.on_refused_row {
         OnRefusedRow::Fail => "over the shards that failed, where others did not",
         OnRefusedRow::Quarantine => {
@@ -129,8 +142,8 @@ fn jobs(transform: &Transform) -> String {
         }
     };
     match transform.max_jobs() {
-        1 => "1".to_owned(),
-        most => format!("1, and up to {} more {why}", most - 1),
+        1 => waves.to_string(),
+        most => format!("{waves}, and up to {} more {why}", most - 1),
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) fn run(global: &Global, args: RunArgs, printer: &Printer) -> Result<E
         fresh: args.fresh,
         overwrite: args.overwrite,
         no_wait: args.waiting.no_wait,
+        prices: args.pace.prices()?,
+        rows_per_second: args.pace.rows_per_second,
         ..request(&args.file, args.inputs, &args.work)?
     };
     carry_out(global, &request, printer)
@@ -199,6 +201,8 @@ fn of_text(
         local: inputs.local,
         program,
         local_map: inputs.local_map,
+        prices: None,
+        rows_per_second: None,
         threads: threads(work.threads),
         now: Timestamp::now(),
         env: std::env::vars_os()

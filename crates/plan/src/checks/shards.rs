@@ -176,7 +176,7 @@ fn payload_product(view: &mut View<'_>) {
         "transform.max_concurrent_transforms",
         "transform.max_payload_in_mb",
     );
-    let (Some(n), Some(mb)) = (view.number(concurrent), view.number(payload)) else {
+    let (Some(n), Some(mb)) = (view.number(concurrent), least_payload(view)) else {
         return;
     };
     let most = view.limits.payload_product_mb;
@@ -198,6 +198,20 @@ fn payload_product(view: &mut View<'_>) {
         payload
     };
     view.problem(at, code::PAYLOAD_PRODUCT, message, &help);
+}
+
+/// The payload, or where the file does not say it the least that the planner could choose: what
+/// holds a shard that is one request.
+fn least_payload(view: &View<'_>) -> Option<u64> {
+    let payload = view.number("transform.max_payload_in_mb")?;
+    if view.written("transform.max_payload_in_mb") {
+        return Some(payload);
+    }
+    let shard = view.number("shards.max_bytes");
+    let whole = view.text("transform.split_type") == Some("None");
+    let shard = shard.filter(|_| whole && view.written("shards.max_bytes"));
+    let mb = Limits::payload_bytes(1).unwrap_or(1);
+    Some(shard.map_or(1, |bytes| bytes.div_ceil(mb)))
 }
 
 /// Without a split, a shard is one request.

@@ -30,12 +30,12 @@ fn the_request_has_the_apis_field_names() {
     {
       "TransformJobName": "late-flights-c1576d3354c7-a2",
       "ModelName": "late-v1",
-      "MaxConcurrentTransforms": 1,
+      "MaxConcurrentTransforms": 5,
       "ModelClientConfig": {
         "InvocationsTimeoutInSeconds": 600,
         "InvocationsMaxRetries": 3
       },
-      "MaxPayloadInMB": 6,
+      "MaxPayloadInMB": 1,
       "BatchStrategy": "MultiRecord",
       "Environment": {
         "A": "b"

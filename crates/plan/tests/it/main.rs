@@ -12,6 +12,8 @@ mod mistakes;
 mod params;
 mod params_file;
 mod pipelines;
+mod planning;
+mod prices;
 mod properties;
 mod rules;
 mod schema;

@@ -192,10 +192,10 @@ fn a_key_without_effect_on_the_format_is_a_mistake() {
 
 #[test]
 fn parquet_is_one_request() {
-    assert_eq!(shards("parquet", "max_concurrent_transforms: 2"), "");
-    insta::assert_snapshot!(shards("parquet", "max_concurrent_transforms: 3"), @r"
-    [payload-product] p.yaml:17:30: `max_concurrent_transforms` × `max_payload_in_mb` is 3 × 50 = 150; the service takes at most 100
-      help: with 50 MB at most 2 at once
+    assert_eq!(shards("parquet", "max_concurrent_transforms: 3"), "");
+    insta::assert_snapshot!(shards("parquet\n  max_bytes: 45MB", "max_concurrent_transforms: 3"), @r"
+    [payload-product] p.yaml:18:30: `max_concurrent_transforms` × `max_payload_in_mb` is 3 × 46 = 138; the service takes at most 100
+      help: with 46 MB at most 2 at once
     ");
     insta::assert_snapshot!(shards("parquet", "batch_strategy: multi_record"), @r"
     [batch-without-split] p.yaml:17:19: `batch_strategy` needs a `split_type` of line, recordio or tfrecord

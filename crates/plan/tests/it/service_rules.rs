@@ -274,8 +274,8 @@ fn combinations() -> Vec<Broken> {
             "max_payload_in_mb: 20\nmax_concurrent_transforms: 6",
         ),
         broken(
-            "payload product by default",
-            "max_concurrent_transforms: 17",
+            "payload product of any payload",
+            "max_concurrent_transforms: 101",
         ),
         broken(
             "BatchStrategy without SplitType",
@@ -621,14 +621,14 @@ fn data_processing_works_with_lines_of_text_only() {
 
 #[test]
 fn fields_that_do_not_go_together_are_told() {
-    insta::assert_snapshot!(all_told(&combinations()), @r#"
+    insta::assert_snapshot!(all_told(&combinations()), @r"
     payload product
     [payload-product] p.yaml:18:30: `max_concurrent_transforms` × `max_payload_in_mb` is 6 × 20 = 120; the service takes at most 100
       help: with 20 MB at most 5 at once
 
-    payload product by default
-    [payload-product] p.yaml:17:30: `max_concurrent_transforms` × `max_payload_in_mb` is 17 × 6 = 102; the service takes at most 100
-      help: with 6 MB at most 16 at once
+    payload product of any payload
+    [payload-product] p.yaml:17:30: `max_concurrent_transforms` × `max_payload_in_mb` is 101 × 1 = 101; the service takes at most 100
+      help: with 1 MB at most 100 at once
 
     BatchStrategy without SplitType
     [batch-without-split] p.yaml:18:19: `batch_strategy` needs a `split_type` of line, recordio or tfrecord
@@ -687,7 +687,7 @@ fn fields_that_do_not_go_together_are_told() {
     captured data around the result
     [overlap] p.yaml:17:46: `transform.data_capture_config.destination_s3_uri` and `assemble.to` must not lie in one another
       help: captured data needs a prefix of its own
-    "#);
+    ");
 }
 
 #[test]
@@ -928,7 +928,7 @@ instance_type: ml.g4dn.xlarge
         "InvocationsTimeoutInSeconds": 600,
         "InvocationsMaxRetries": 3
       },
-      "MaxPayloadInMB": 6,
+      "MaxPayloadInMB": 3,
       "BatchStrategy": "MultiRecord",
       "TransformInput": {
         "DataSource": {

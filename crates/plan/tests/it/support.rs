@@ -1,10 +1,11 @@
 use std::path::Path;
 
 use gristmill_plan::plan::InputFile;
+use gristmill_plan::planner::Basis;
 use gristmill_plan::spec::Dialect;
 use gristmill_plan::{
-    Context, Inventory, Plan, ResolveError, Sample, Spec, Timestamp, draft, parse, resolve,
-    validate,
+    Context, Inventory, Plan, ResolveError, Sample, Spec, Timestamp, draft, draft_on, parse,
+    resolve, validate,
 };
 
 /// A whole pipeline without a mistake. Tests replace lines of it.
@@ -124,7 +125,19 @@ pub(crate) fn sample() -> Sample {
         rows: 100,
         bytes: 5_000,
         stored_bytes: 5_000,
+        largest_record: 60,
     }
+}
+
+/// What a later attempt of the run of `plan(&[])` does once the file is edited.
+pub(crate) fn plan_again(edits: &[(&str, &str)]) -> Plan {
+    let first = plan(&[]).choices;
+    let basis = Basis {
+        frozen: Some(&first),
+        ..Basis::default()
+    };
+    draft_on(&spec(edits), &inventory(), &sample(), &basis)
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 pub(crate) fn plan(edits: &[(&str, &str)]) -> Plan {

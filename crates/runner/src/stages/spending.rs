@@ -47,9 +47,9 @@ fn held_to(
     })
 }
 
-/// What an instance costs for an hour.
-fn usd_per_hour(_state: &RunState) -> Option<f64> {
-    None
+/// What an instance costs for an hour, as the run's first attempt knew.
+fn usd_per_hour(state: &RunState) -> Option<f64> {
+    state.planned.as_ref()?.usd_per_hour
 }
 
 fn billed(job: &Launched) -> Option<BilledJob> {
