@@ -97,8 +97,8 @@ fn an_answer_beside_another_row_is_refused() {
     call().expect(75);
     lab.let_go();
     wait_until("the job's end", || lab.job_states()[0].is_terminal());
-    let keys = lab.keys("state").into_iter();
-    let key = keys.filter(|k| k.ends_with("-00001.csv.out")).next_back();
+    let mut keys = lab.keys("state").into_iter();
+    let key = keys.rfind(|k| k.ends_with("-00001.csv.out"));
     let key = key.unwrap();
     assert_eq!(lab.object("state", &key), b"r2,3.0\nr3,4.5\n");
     lab.put("state", &key, "r3,4.5\nr2,3.0\n");

@@ -189,10 +189,8 @@ fn below_payload(measure: &Measure, jobs: &Jobs<'_>) -> Option<String> {
 
 /// No source says how shards are shared out; one way that some tell of leaves all but one idle.
 fn all_to_one(estimate: &Estimate, jobs: &Jobs<'_>) -> Option<String> {
-    let spread = jobs.forecast.distributions.iter();
-    let one = spread
-        .filter(|s| s.distribution == Distribution::One)
-        .next_back()?;
+    let mut spread = jobs.forecast.distributions.iter();
+    let one = spread.rfind(|s| s.distribution == Distribution::One)?;
     let longer = one.seconds.high / jobs.forecast.seconds.high.max(1.0);
     (one.idle > estimate.instances_idle && jobs.table.count > 0).then(|| {
         let longer = if longer >= 1.05 {

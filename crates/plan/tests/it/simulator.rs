@@ -289,7 +289,7 @@ mod ticking {
                 if machine.sent.len() >= question.slots {
                     continue;
                 }
-                if machine.requests.is_empty() && !(question.one_by_one && !machine.sent.is_empty())
+                if machine.requests.is_empty() && (!question.one_by_one || machine.sent.is_empty())
                 {
                     let next = waiting
                         .iter()
