@@ -744,7 +744,7 @@ fn a_join_by_the_service_is_for_lines_of_csv_with_ids() {
       help: remove it
     ");
     insta::assert_snapshot!(server("data_capture_config: { destination_s3_uri: s3://captured/, generate_inference_id: true }"), @r"
-    [conflict] p.yaml:18:84: `generate_inference_id` appends columns to what `join: server` counts from the end
+    [conflict] p.yaml:18:85: `generate_inference_id` appends columns to what `join: server` counts from the end
       help: keep one of them
     ");
     insta::assert_snapshot!(shards("parquet", "join: server"), @r"
