@@ -168,6 +168,9 @@ fn idle(estimate: &Estimate) -> Option<String> {
     })
 }
 
+/// Requests for each slot that are too few for their size to matter.
+const MANY: u64 = 8;
+
 /// Shards that the file makes small: requests never hold rows of two.
 fn below_payload(measure: &Measure, jobs: &Jobs<'_>) -> Option<String> {
     let layout = &jobs.settled.layout;
@@ -177,7 +180,7 @@ fn below_payload(measure: &Measure, jobs: &Jobs<'_>) -> Option<String> {
     let slots = u64::from(layout.concurrency.max(1)) * instances;
     let said = |s: &&Setting| s.key.starts_with("shards.") && !s.chosen;
     let small = jobs.settled.requests == Requests::Lines
-        && shards > (2 * would_do).max(slots)
+        && shards > (2 * would_do).max(slots * MANY)
         && jobs.settled.settings.iter().any(|s| said(&s));
     small.then(|| {
         format!(
@@ -189,10 +192,8 @@ fn below_payload(measure: &Measure, jobs: &Jobs<'_>) -> Option<String> {
 
 /// No source says how shards are shared out; one way that some tell of leaves all but one idle.
 fn all_to_one(estimate: &Estimate, jobs: &Jobs<'_>) -> Option<String> {
-    let spread = jobs.forecast.distributions.iter();
-    let one = spread
-        .filter(|s| s.distribution == Distribution::One)
-        .next_back()?;
+    let mut spread = jobs.forecast.distributions.iter();
+    let one = spread.find(|s| s.distribution == Distribution::One)?;
     let longer = one.seconds.high / jobs.forecast.seconds.high.max(1.0);
     (one.idle > estimate.instances_idle && jobs.table.count > 0).then(|| {
         let longer = if longer >= 1.05 {
