@@ -23,6 +23,7 @@ mod lab;
 mod no_wait;
 mod parameters;
 mod parquet_scoring;
+mod planning;
 mod project;
 mod publishing;
 mod ready;

@@ -168,6 +168,9 @@ fn idle(estimate: &Estimate) -> Option<String> {
     })
 }
 
+/// Requests for each slot that are too few for their size to matter.
+const MANY: u64 = 8;
+
 /// Shards that the file makes small: requests never hold rows of two.
 fn below_payload(measure: &Measure, jobs: &Jobs<'_>) -> Option<String> {
     let layout = &jobs.settled.layout;
@@ -177,7 +180,7 @@ fn below_payload(measure: &Measure, jobs: &Jobs<'_>) -> Option<String> {
     let slots = u64::from(layout.concurrency.max(1)) * instances;
     let said = |s: &&Setting| s.key.starts_with("shards.") && !s.chosen;
     let small = jobs.settled.requests == Requests::Lines
-        && shards > (2 * would_do).max(slots)
+        && shards > (2 * would_do).max(slots * MANY)
         && jobs.settled.settings.iter().any(|s| said(&s));
     small.then(|| {
         format!(
