@@ -20,6 +20,7 @@ mod job_faults;
 mod jobs;
 mod join_server;
 mod lab;
+mod measured_order;
 mod no_wait;
 mod parameters;
 mod parquet_scoring;
