@@ -1,9 +1,9 @@
-//! Which job scores which shard, where several share them.
+//! Which job scores which shard, where several share them, as a forecast counts them. A run knows its rows
+//! and shares these out instead, which differs by a shard at most where shards are not even.
 
 use serde::{Deserialize, Serialize};
 
-/// Shards in their order, cut into one run of them a job. What a shard's job is does not depend
-/// on how many shards there come to be, so that a job can begin while later shards are written.
+/// Shards in their order, cut into one run of them a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waves {
     /// Jobs at most, at least 1. Fewer where there are fewer shards than were expected.
@@ -42,17 +42,6 @@ impl Waves {
         let job = shard / self.shards_per_job.max(1);
         u32::try_from(job).unwrap_or(last).min(last)
     }
-
-    /// Whether a job may begin once `written` shards are there and more may come: it has all of
-    /// its own. The last job has to wait for the last shard.
-    #[must_use]
-    pub fn is_complete(&self, job: u32, written: u64) -> bool {
-        job < self.jobs.saturating_sub(1)
-            && self
-                .shards_per_job
-                .checked_mul(u64::from(job) + 1)
-                .is_some_and(|end| end <= written)
-    }
 }
 
 #[cfg(test)]
@@ -60,10 +49,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_job_has_all_shards_and_waits_for_the_last() {
+    fn one_job_has_all_shards() {
         let one = Waves::of(1, 7);
         assert_eq!((one.job_of(0), one.job_of(u64::MAX)), (0, 0));
-        assert!(!one.is_complete(0, 7));
         assert_eq!(one, Waves::default());
     }
 
@@ -72,7 +60,6 @@ mod tests {
         let waves = Waves::of(3, 7);
         let jobs: Vec<u32> = (0..11).map(|shard| waves.job_of(shard)).collect();
         assert_eq!(jobs, [0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2]);
-        assert!(waves.is_complete(0, 3) && !waves.is_complete(1, 5) && !waves.is_complete(2, 11));
     }
 
     #[test]
