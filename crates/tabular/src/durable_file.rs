@@ -36,43 +36,48 @@ impl Committed {
 
 /// Bytes after which those written so far are sent to the disk while others are made: what is left
 /// to the end is then soon done.
-const SYNC_EVERY: u64 = 32 << 20;
+const SEND_EVERY: u64 = 8 << 20;
 
 /// The file and what has been written to it.
 struct Content {
     file: File,
     hasher: Option<Sha256>,
     bytes: u64,
-    /// Bytes when the last sync began, and the thread that does it.
-    synced: u64,
-    syncing: Option<JoinHandle<io::Result<()>>>,
+    /// Bytes that have been sent, and the thread that sends the last of them.
+    sent: u64,
+    sending: Option<JoinHandle<()>>,
 }
 
 impl Content {
-    /// Begins a sync if it is time for one and none is under way.
-    fn sync_soon(&mut self) -> io::Result<()> {
-        if self.bytes - self.synced < SYNC_EVERY {
+    /// Sends what is new if that is enough and nothing is being sent.
+    fn send_soon(&mut self) -> io::Result<()> {
+        if self.bytes - self.sent < SEND_EVERY {
             return Ok(());
         }
-        if self.syncing.as_ref().is_some_and(|s| !s.is_finished()) {
+        if self.sending.as_ref().is_some_and(|s| !s.is_finished()) {
             return Ok(());
         }
-        self.end_sync()?;
         let file = self.file.try_clone()?;
-        let sync = move || file.sync_data();
+        let (from, to) = (self.sent, self.bytes);
         let thread = thread::Builder::new().name("sync".into());
-        self.syncing = Some(thread.spawn(sync)?);
-        self.synced = self.bytes;
+        self.sending = Some(thread.spawn(move || send(&file, from, to))?);
+        self.sent = self.bytes;
         Ok(())
     }
+}
 
-    /// Waits for the sync under way. Its error is not told a second time by later ones.
-    fn end_sync(&mut self) -> io::Result<()> {
-        let panicked = |_| Err(io::Error::other("the thread that syncs panicked"));
-        let ended = self.syncing.take().map(JoinHandle::join);
-        ended.map_or(Ok(()), |done| done.unwrap_or_else(panicked))
+/// Has the system begin to write these bytes to the disk, without waiting for them: what goes wrong is
+/// told by the sync at the end. That they are not needed is said of pages which are all being written,
+/// so that they stay in memory for the next reader (`posix_fadvise(2)`, Linux).
+#[cfg(target_os = "linux")]
+fn send(file: &File, from: u64, to: u64) {
+    if let Some(bytes) = std::num::NonZeroU64::new(to - from) {
+        let _ = rustix::fs::fadvise(file, from, Some(bytes), rustix::fs::Advice::DontNeed);
     }
 }
+
+#[cfg(not(target_os = "linux"))]
+fn send(_: &File, _: u64, _: u64) {}
 
 /// A file being written under a temporary name. Dropped without [`commit`](DurableFile::commit),
 /// it removes what it made.
@@ -104,8 +109,8 @@ impl DurableFile {
             file,
             hasher: None,
             bytes: 0,
-            synced: 0,
-            syncing: None,
+            sent: 0,
+            sending: None,
         };
         Ok(DurableFile {
             content: Arc::new(Mutex::new(content)),
@@ -144,10 +149,11 @@ impl DurableFile {
     pub fn commit(self) -> Result<Committed, TabularError> {
         let (bytes, hasher) = {
             let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
-            let synced = content.end_sync();
-            synced
-                .and_then(|()| content.file.sync_all())
-                .map_err(TabularError::io("sync", &self.temporary))?;
+            let sent = content.sending.take().map(JoinHandle::join);
+            // It gives nothing, and waiting for it keeps it from outliving the file.
+            drop(sent);
+            let synced = content.file.sync_all();
+            synced.map_err(TabularError::io("sync", &self.temporary))?;
             (content.bytes, content.hasher.take())
         };
         std::fs::rename(&self.temporary, &self.path)
@@ -197,7 +203,7 @@ fn write_to(content: &Mutex<Content>, buf: &[u8]) -> io::Result<usize> {
         hasher.update(&buf[..n]);
     }
     content.bytes += n as u64;
-    content.sync_soon()?;
+    content.send_soon()?;
     Ok(n)
 }
 
@@ -269,7 +275,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
         let mut file = DurableFile::create(&path).unwrap();
-        let piece: Vec<u8> = (0..SYNC_EVERY / 4).map(|i| i as u8).collect();
+        let piece: Vec<u8> = (0..SEND_EVERY / 4).map(|i| i as u8).collect();
         for _ in 0..9 {
             file.write_all(&piece).unwrap();
         }

@@ -31,6 +31,7 @@ mod plain_values;
 mod predictions;
 mod seen_rows;
 mod sidecar;
+mod snappy_blocks;
 mod snappy_raw;
 mod sniffing;
 mod wrappers;
@@ -45,6 +46,7 @@ pub use parquet_input::parquet_input;
 pub use passthrough::passthrough;
 pub use predictions::predictions;
 pub use sidecar::sidecar;
+pub use snappy_blocks::snappy_blocks;
 pub use snappy_raw::snappy_raw;
 pub use sniffing::sniffing;
 pub use wrappers::{gzip, snappy_framed, snappy_hadoop, zstd};
@@ -187,6 +189,7 @@ mod tests {
         encodings: 20_000,
         snappy_framed: 5_000,
         snappy_hadoop: 5_000,
+        snappy_blocks: 5_000,
         snappy_raw: 1_000,
         gzip: 2_000,
         zstd: 2_000,

@@ -114,6 +114,7 @@ mod shard_writer;
 mod simd_digits;
 #[cfg(target_arch = "x86_64")]
 mod simd_eights;
+mod snappy_blocks;
 mod snappy_elements;
 mod snappy_fragments;
 mod snappy_framing;

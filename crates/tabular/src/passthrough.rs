@@ -19,7 +19,7 @@ use crate::header;
 use crate::input::{Input, read_full};
 use crate::ordered::ordered_map;
 use crate::progress::{Progress, report};
-use crate::row_counter::{RowCounter, Utf8Stream};
+use crate::row_counter::{Counted, RowCounter, Sound, Utf8Stream};
 use crate::rows::Pass;
 use crate::scan::Typing;
 use crate::snappy_fragments::{FragmentCompressor, LANES};
@@ -40,6 +40,9 @@ struct Piece {
     stored: StoredChunks,
     plain: Vec<u8>,
     plain_bytes: usize,
+    /// What is known of its text apart from those before it.
+    counted: Option<Counted>,
+    sound: Option<Sound>,
     /// As the output wants it, where it is to be framed.
     packed: Vec<u8>,
 }
@@ -77,9 +80,10 @@ pub(crate) fn pass_through(
         to: job.to.compression,
         threads: options.threads,
         header: options.dialect.header,
+        counter,
         free: Mutex::default(),
     };
-    flow.run(counter, outputs, progress)
+    flow.run(outputs, progress)
 }
 
 /// Whether all that is asked for is the text as it is.
@@ -101,20 +105,21 @@ struct Flow<'a> {
     to: Compression,
     threads: usize,
     header: bool,
+    /// Before the first record.
+    counter: RowCounter,
     free: Mutex<Vec<Piece>>,
 }
 
 impl Flow<'_> {
     fn run(
         &self,
-        counter: RowCounter,
         mut outputs: Outputs,
         progress: &dyn Progress,
     ) -> Result<Option<Written>, TabularError> {
         let (part, writer) = outputs.start()?;
         let mut sink =
             Sink::new(self.to, writer).map_err(TabularError::io("write", part.path()))?;
-        let mut check = Check::new(counter);
+        let mut check = Check::new(self.counter.clone());
         let mut regular = true;
         let source = self.source()?;
         let ran = ordered_map(
@@ -122,9 +127,9 @@ impl Flow<'_> {
             source,
             |piece| self.work(piece),
             |piece| {
-                let piece = piece?;
+                let mut piece = piece?;
                 let before = check.rows.records();
-                regular = check.take(piece.plain()).is_some();
+                regular = check.take(&mut piece).is_some();
                 if !regular {
                     return Err(TabularError::Cancelled);
                 }
@@ -185,11 +190,13 @@ impl Flow<'_> {
         }))
     }
 
-    /// Unwraps and wraps.
+    /// Unwraps, looks through, and wraps.
     fn work(&self, mut piece: Piece) -> Result<Piece, TabularError> {
         if self.input.compression == Compression::SnappyFramed {
             expand(&mut piece).map_err(TabularError::io("read", &self.input.name))?;
         }
+        piece.counted = self.counter.count(piece.plain());
+        piece.sound = Sound::find(piece.plain());
         if self.to == Compression::SnappyFramed {
             pack(&mut piece);
         }
@@ -219,8 +226,9 @@ thread_local! {
 
 fn expand(piece: &mut Piece) -> io::Result<()> {
     let Piece { stored, plain, .. } = piece;
-    piece.plain_bytes = DECODER.with_borrow_mut(|decoder| stored.expand(decoder, plain))?;
-    Ok(())
+    let (bytes, expanded) = DECODER.with_borrow_mut(|decoder| stored.expand(decoder, plain));
+    piece.plain_bytes = bytes;
+    expanded
 }
 
 /// To chunks: whatever the number of threads, pieces are the same, and so are chunks.
@@ -246,11 +254,17 @@ impl Check {
         }
     }
 
-    fn take(&mut self, text: &[u8]) -> Option<()> {
+    fn take(&mut self, piece: &mut Piece) -> Option<()> {
+        let (counted, sound) = (piece.counted.take(), piece.sound.take());
+        let text = piece.plain();
         let mark = if self.begun { 0 } else { header::mark(text) };
         self.begun = true;
-        self.rows.take(&text[mark..])?;
-        self.utf8.take(text)
+        // What was counted begins at a lane of the whole piece.
+        match mark {
+            0 => self.rows.take_counted(text, counted)?,
+            _ => self.rows.take(&text[mark..])?,
+        }
+        self.utf8.take_found(text, sound)
     }
 
     fn finish(self) -> Option<u64> {

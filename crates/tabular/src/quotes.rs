@@ -2,10 +2,10 @@
 //! field as its first byte, closes one as its last, or is doubled inside one; each carriage return
 //! outside quotes stands before a line feed. What is not is noticed.
 
-use crate::structure::{LANE, Lane};
+use crate::structure::{LANE, Lane, Marks};
 
 /// What a lane leaves to the next; masks have one bit, the first, unless said otherwise.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Carry {
     /// All ones inside quotes.
     inside: u64,
@@ -42,6 +42,20 @@ impl Carry {
         bare_return: 0,
         any_return: 0,
     };
+
+    /// Behind a byte outside quotes, or within them, if nothing but that byte matters.
+    pub(crate) fn behind(byte: u8, inside: bool, marks: Marks) -> Self {
+        let is = |this: bool| u64::from(this);
+        let returned = byte == b'\r';
+        let separates = byte == marks.delimiter || byte == b'\n' || returned;
+        Self {
+            inside: 0u64.wrapping_sub(is(inside)),
+            separator: is(separates && !inside),
+            closing: is(byte == marks.quote && !inside),
+            bare_return: is(returned && !inside),
+            any_return: is(returned),
+        }
+    }
 
     /// Whether quotes or carriage returns have to do with the lane. Else its delimiters and line feeds
     /// are all there is to it, and [`Carry::pass`] takes it.

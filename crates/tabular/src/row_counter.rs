@@ -1,6 +1,8 @@
 //! Rows of text that comes in pieces cut anywhere, counted and held to their number of fields by masks
 //! alone; nothing is kept of them.
 
+use std::ops::Range;
+
 use crate::dialect::Dialect;
 use crate::quotes::{Carry, Outside, outside_quotes};
 use crate::structure::{LANE, Lane, Marks, Vectors};
@@ -8,8 +10,12 @@ use crate::structure::{LANE, Lane, Marks, Vectors};
 /// Bytes at the beginning of a piece that tell whether there are quotes in it.
 const LOOK: usize = 1024;
 
+/// Delimiters of the record that a piece begins within, before those in the piece: they are not known.
+const UNKNOWN: u64 = 1 << 40;
+
 /// Counts records. What it gives up on, the exact [parser](crate::parser) has to judge: it may be
 /// sound.
+#[derive(Clone)]
 pub(crate) struct RowCounter {
     marks: Marks,
     /// Fields of each record; 2 at least.
@@ -23,6 +29,15 @@ pub(crate) struct RowCounter {
     delimiters: u64,
     records: u64,
     last_byte: u8,
+    /// Where the record ended that the piece began within, and the delimiters in it until then.
+    begun: Option<(usize, u64)>,
+}
+
+/// What was counted of a piece apart from those before it: right if they leave off as was taken for
+/// granted.
+pub(crate) struct Counted {
+    granted: Carry,
+    counter: RowCounter,
 }
 
 impl RowCounter {
@@ -40,7 +55,57 @@ impl RowCounter {
             delimiters: 0,
             records: 0,
             last_byte: b'\n',
+            begun: None,
         })
+    }
+
+    /// Counts what is behind the first lane of a piece, which is likely to leave off outside quotes,
+    /// and if that cannot be, within them. To be held against what is before by
+    /// [`take_counted`](Self::take_counted); this counter may be of any state.
+    pub(crate) fn count(&self, piece: &[u8]) -> Option<Counted> {
+        let (lane, rest) = piece.split_at_checked(LANE)?;
+        let last = lane[LANE - 1];
+        let counts = |inside: bool| {
+            let granted = Carry::behind(last, inside, self.marks);
+            let mut counter = Self {
+                carry: granted,
+                taken: 0,
+                record: 0,
+                delimiters: UNKNOWN,
+                records: 0,
+                begun: None,
+                last_byte: last,
+                ..*self
+            };
+            counter.take(rest).map(|()| Counted { granted, counter })
+        };
+        counts(false).or_else(|| counts(true))
+    }
+
+    /// Takes the next piece, of which this was counted; none if a record is not as it should be at a
+    /// glance.
+    pub(crate) fn take_counted(&mut self, piece: &[u8], counted: Option<Counted>) -> Option<()> {
+        let Some((lane, rest)) = piece.split_at_checked(LANE) else {
+            return self.take(piece);
+        };
+        self.take(lane)?;
+        let counter = match counted {
+            Some(counted) if counted.granted == self.carry => counted.counter,
+            _ => return self.take(rest),
+        };
+        if let Some((place, delimiters)) = counter.begun {
+            self.delimiters += delimiters;
+            self.end_record(place, rest)?;
+            self.record = self.taken + counter.record;
+            self.records += counter.records;
+            self.delimiters = counter.delimiters;
+        } else {
+            self.delimiters += counter.delimiters - UNKNOWN;
+        }
+        self.taken += counter.taken;
+        self.carry = counter.carry;
+        self.last_byte = counter.last_byte;
+        Some(())
     }
 
     /// Records that have ended so far.
@@ -142,9 +207,7 @@ impl RowCounter {
     fn end_record(&mut self, place: usize, piece: &[u8]) -> Option<()> {
         let end = self.taken + place as u64;
         if self.delimiters + 1 != self.fields {
-            if self.delimiters != 0 || !self.is_blank(end, place, piece) {
-                return None;
-            }
+            self.end_other(end, place, piece)?;
         } else if end - self.record > self.max_record {
             return None;
         } else {
@@ -155,8 +218,17 @@ impl RowCounter {
         Some(())
     }
 
-    /// Whether nothing, or only a carriage return, stands on the line that ends at `end`.
+    /// Ends what is no whole record: the first one of a piece that is counted apart, or a blank line.
     #[cold]
+    fn end_other(&mut self, end: u64, place: usize, piece: &[u8]) -> Option<()> {
+        if self.delimiters >= UNKNOWN {
+            self.begun = Some((place, self.delimiters - UNKNOWN));
+            return Some(());
+        }
+        (self.delimiters == 0 && self.is_blank(end, place, piece)).then_some(())
+    }
+
+    /// Whether nothing, or only a carriage return, stands on the line that ends at `end`.
     fn is_blank(&self, end: u64, place: usize, piece: &[u8]) -> bool {
         let before = place.checked_sub(1).map_or(self.last_byte, |i| piece[i]);
         end == self.record || (end == self.record + 1 && before == b'\r')
@@ -177,6 +249,22 @@ impl RowCounter {
             }
         }
         Some(self.records)
+    }
+}
+
+/// What of a piece was found to be UTF-8 apart from those before it.
+pub(crate) struct Sound(Range<usize>);
+
+impl Sound {
+    /// All of `piece` but its first lane and characters that go on from there or beyond its end; none if
+    /// that is not UTF-8, or too short.
+    pub(crate) fn find(piece: &[u8]) -> Option<Self> {
+        let behind = piece.get(LANE..)?;
+        let start = LANE + behind.iter().take(4).position(|byte| byte & 0xc0 != 0x80)?;
+        let end = piece.len() - unfinished(piece);
+        let text = piece.get(start..end)?;
+        simdutf8::basic::from_utf8(text).ok()?;
+        Some(Self(start..end))
     }
 }
 
@@ -208,6 +296,18 @@ impl Utf8Stream {
         simdutf8::basic::from_utf8(&rest[..whole])
             .is_ok()
             .then_some(())
+    }
+
+    /// Takes the next piece, of which this was found; none if the text is not UTF-8.
+    pub(crate) fn take_found(&mut self, piece: &[u8], found: Option<Sound>) -> Option<()> {
+        let Some(Sound(Range { start, end })) = found else {
+            return self.take(piece);
+        };
+        self.take(&piece[..start])?;
+        // A character begins at `start`.
+        self.begun.is_empty().then_some(())?;
+        self.begun.extend_from_slice(&piece[end..]);
+        Some(())
     }
 
     /// None if the text ends within a character.
@@ -260,6 +360,20 @@ mod tests {
         counter.finish()
     }
 
+    /// As [`count`], each piece apart from the others.
+    fn count_apart(text: &[u8], sizes: &[usize]) -> Option<u64> {
+        let mut counter = RowCounter::new(&Dialect::default(), FIELDS, 1 << 20).unwrap();
+        let apart = counter.clone();
+        let (mut at, mut sizes) = (0, sizes.iter().cycle());
+        while at < text.len() {
+            let end = text.len().min(at + sizes.next().unwrap());
+            let piece = &text[at..end];
+            counter.take_counted(piece, apart.count(piece))?;
+            at = end;
+        }
+        counter.finish()
+    }
+
     /// Records of the exact parser, if none is bad.
     fn exact(text: &[u8]) -> Option<u64> {
         let limits = ParseLimits {
@@ -283,8 +397,22 @@ mod tests {
         stream.finish().is_some()
     }
 
+    /// As [`utf8`], each piece apart from the others.
+    fn utf8_apart(text: &[u8], sizes: &[usize]) -> bool {
+        let mut stream = Utf8Stream::default();
+        let (mut at, mut sizes) = (0, sizes.iter().cycle());
+        while at < text.len() {
+            let piece = &text[at..text.len().min(at + sizes.next().unwrap())];
+            if stream.take_found(piece, Sound::find(piece)).is_none() {
+                return false;
+            }
+            at += piece.len();
+        }
+        stream.finish().is_some()
+    }
+
     fn sizes() -> impl Strategy<Value = Vec<usize>> {
-        proptest::collection::vec(1usize..150, 1..4)
+        proptest::collection::vec(1usize..300, 1..4)
     }
 
     proptest! {
@@ -292,9 +420,10 @@ mod tests {
 
         #[test]
         fn a_count_is_that_of_the_exact_parser(
-            text in proptest::collection::vec(proptest::sample::select(&b"ab,,\"\"\n\n\r"[..]), 0..150),
+            text in proptest::collection::vec(proptest::sample::select(&b"ab,,\"\"\n\n\r"[..]), 0..400),
             sizes in sizes(),
         ) {
+            prop_assert_eq!(count_apart(&text, &sizes), count(&text, &sizes));
             if let Some(found) = count(&text, &sizes) {
                 prop_assert_eq!(Some(found), exact(&text), "{:?}", String::from_utf8_lossy(&text));
             }
@@ -315,22 +444,26 @@ mod tests {
                 text += line_end;
             }
             prop_assert_eq!(count(text.as_bytes(), &sizes), Some(rows.len() as u64), "{:?}", text);
+            prop_assert_eq!(count_apart(text.as_bytes(), &sizes), Some(rows.len() as u64), "{:?}", text);
         }
 
         #[test]
         fn utf8_is_what_the_standard_library_says(
-            text in "[aé表😀]{0,80}",
+            text in "[aé表😀]{0,250}",
             bytes in proptest::collection::vec(any::<u8>(), 0..3),
             at: prop::sample::Index,
             sizes in sizes(),
         ) {
-            prop_assert!(utf8(text.as_bytes(), &sizes));
+            prop_assert!(utf8(text.as_bytes(), &sizes) && utf8_apart(text.as_bytes(), &sizes));
             let mut other = text.into_bytes();
             let at = at.index(other.len() + 1);
             other.splice(at..at, bytes);
-            prop_assert_eq!(utf8(&other, &sizes), std::str::from_utf8(&other).is_ok());
-            other.truncate(at);
-            prop_assert_eq!(utf8(&other, &sizes), std::str::from_utf8(&other).is_ok());
+            for _ in 0..2 {
+                let sound = std::str::from_utf8(&other).is_ok();
+                prop_assert_eq!(utf8(&other, &sizes), sound);
+                prop_assert_eq!(utf8_apart(&other, &sizes), sound);
+                other.truncate(at);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use std::ops::Range;
 use crc_fast::CrcAlgorithm;
 
 use crate::chunked::{BlockFormat, Chunks, Counted};
+use crate::snappy_blocks::{Block, expand_blocks, plain_length};
 use crate::snappy_elements::Elements;
 use crate::snappy_fragments::{FRAGMENT_BYTES, FragmentCompressor, LANES};
 
@@ -21,6 +22,8 @@ pub(crate) const MAX_BLOCK_BYTES: usize = 65_536;
 const _: () = assert!(MAX_BLOCK_BYTES <= FRAGMENT_BYTES);
 /// Most bytes that Snappy makes of [`MAX_BLOCK_BYTES`]: `32 + n + n / 6` (snappy.cc).
 const MAX_COMPRESSED_BYTES: usize = 32 + MAX_BLOCK_BYTES + MAX_BLOCK_BYTES / 6;
+/// Chunks that a reader expands together.
+const CHUNKS_TOGETHER: usize = 2 * LANES;
 /// The masking constant of section 3.
 const CRC_MASK: u32 = 0xa282_ead8;
 
@@ -80,18 +83,75 @@ impl StoredChunks {
         self.chunks.len()
     }
 
-    /// Puts the plain bytes of all chunks, each checked, at the beginning of `plain`; how many there
-    /// are. What is behind them is left from before.
+    /// Puts the plain bytes of the chunks, each checked, at the beginning of `plain`, up to the first
+    /// fault: how many there are, and the fault. What is behind them is left from before.
     pub(crate) fn expand(
         &self,
         decoder: &mut snap::raw::Decoder,
         plain: &mut Vec<u8>,
-    ) -> io::Result<usize> {
+    ) -> (usize, io::Result<()>) {
+        match self.expand_together(plain) {
+            Some(bytes) => (bytes, Ok(())),
+            None => self.expand_each(decoder, plain),
+        }
+    }
+
+    /// The same for chunks without fault; none if there is one, wherever it is.
+    fn expand_together(&self, plain: &mut Vec<u8>) -> Option<usize> {
+        let lengths: Option<Vec<usize>> = self.chunks.iter().map(|c| self.length_of(c)).collect();
+        let lengths = lengths?;
+        let bytes = lengths.iter().sum();
+        if plain.len() < bytes {
+            plain.resize(bytes, 0);
+        }
+        let mut rest = &mut plain[..bytes];
+        let places = lengths.iter().map(|&length| {
+            let (place, behind) = std::mem::take(&mut rest).split_at_mut(length);
+            rest = behind;
+            place
+        });
+        let blocks = self.chunks.iter().zip(places).filter_map(|(chunk, plain)| {
+            let data = &self.bytes[chunk.data.clone()];
+            if chunk.kind == ChunkKind::Uncompressed {
+                plain.copy_from_slice(data);
+                return None;
+            }
+            let (_, elements) = plain_length(data)?;
+            Some(Block { elements, plain })
+        });
+        expand_blocks(blocks)?;
+        let mut at = 0;
+        let mut sound = self.chunks.iter().zip(lengths).map(|(chunk, length)| {
+            at += length;
+            masked_crc32c(&plain[at - length..at]) == chunk.checksum
+        });
+        sound.all(|sound| sound).then_some(bytes)
+    }
+
+    /// Plain bytes of the chunk; none if it says nothing of them, or too many.
+    fn length_of(&self, chunk: &StoredChunk) -> Option<usize> {
+        let data = &self.bytes[chunk.data.clone()];
+        let length = match chunk.kind {
+            ChunkKind::Uncompressed => data.len(),
+            _ => plain_length(data)?.0,
+        };
+        (length <= MAX_BLOCK_BYTES).then_some(length)
+    }
+
+    /// One after the other.
+    fn expand_each(
+        &self,
+        decoder: &mut snap::raw::Decoder,
+        plain: &mut Vec<u8>,
+    ) -> (usize, io::Result<()>) {
         let mut at = 0;
         for chunk in &self.chunks {
-            at += self.expand_one(chunk, decoder, plain, at)?;
+            match self.expand_one(chunk, decoder, plain, at) {
+                Ok(bytes) => at += bytes,
+                Err(fault) => return (at, Err(fault)),
+            }
         }
-        Ok(at)
+        (at, Ok(()))
     }
 
     fn expand_one(
@@ -130,19 +190,23 @@ impl StoredChunks {
     }
 }
 
-/// Reads chunk by chunk, checking each. Memory: one chunk (142 KiB) beside the caller's buffer.
+/// Reads chunk by chunk, checking each. Memory: [`CHUNKS_TOGETHER`] chunks (142 KiB each) beside the
+/// caller's buffer.
 pub(crate) struct ChunkReader<R> {
     source: Counted<R>,
-    one: StoredChunks,
+    stored: StoredChunks,
     decoder: snap::raw::Decoder,
+    /// What is to be told once the chunks before it have been given.
+    fault: Option<io::Error>,
 }
 
 impl<R: Read> ChunkReader<R> {
     pub(crate) fn new(source: R) -> ChunkReader<R> {
         ChunkReader {
             source: Counted::new(source),
-            one: StoredChunks::default(),
+            stored: StoredChunks::default(),
             decoder: snap::raw::Decoder::new(),
+            fault: None,
         }
     }
 
@@ -234,13 +298,36 @@ impl<R: Read> ChunkReader<R> {
         start: u64,
         plain: &mut Vec<u8>,
     ) -> io::Result<()> {
-        let mut one = std::mem::take(&mut self.one);
-        one.clear();
+        let mut stored = std::mem::take(&mut self.stored);
+        stored.clear();
         let expanded = self
-            .store(kind, length, start, &mut one)
-            .and_then(|()| one.expand(&mut self.decoder, plain));
-        self.one = one;
-        expanded.map(|_| ())
+            .store(kind, length, start, &mut stored)
+            .and_then(|()| stored.expand(&mut self.decoder, plain).1);
+        self.stored = stored;
+        expanded
+    }
+
+    /// The plain bytes of the next chunks, in `plain`; false at the end. What comes before a fault is
+    /// given before it is told.
+    fn next_together(&mut self, plain: &mut Vec<u8>) -> io::Result<bool> {
+        let mut stored = std::mem::take(&mut self.stored);
+        stored.clear();
+        let mut ended = false;
+        while !ended && self.fault.is_none() && stored.len() < CHUNKS_TOGETHER {
+            match self.next_stored(&mut stored) {
+                Ok(more) => ended = !more,
+                Err(fault) => self.fault = Some(fault),
+            }
+        }
+        let (bytes, expanded) = stored.expand(&mut self.decoder, plain);
+        plain.truncate(bytes);
+        self.stored = stored;
+        // Of two faults, this one comes first.
+        self.fault = expanded.err().or(self.fault.take());
+        match self.fault.take_if(|_| bytes == 0) {
+            Some(fault) => Err(fault),
+            None => Ok(!ended || bytes > 0),
+        }
     }
 
     /// Appends the next data chunk, unexpanded; false at the end of the source.
@@ -333,7 +420,7 @@ impl<R: Read> Chunks for ChunkReader<R> {
     const NAME: &'static str = "framed Snappy";
 
     fn load(&mut self, plain: &mut Vec<u8>) -> io::Result<bool> {
-        Ok(self.next(plain)?.is_some())
+        self.next_together(plain)
     }
 }
 

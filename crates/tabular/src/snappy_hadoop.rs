@@ -6,8 +6,10 @@
 //! two blocks cannot be seen here. (Hadoop: `BlockCompressorStream`, `BlockDecompressorStream`.)
 
 use std::io::{self, Read};
+use std::iter;
 
 use crate::chunked::{BlockFormat, Chunks, Counted};
+use crate::snappy_blocks::{Block, expand_blocks, plain_length};
 use crate::snappy_fragments::FragmentCompressor;
 
 /// Default of `io.compression.codec.snappy.buffersize` (Hadoop, `core-default.xml`). A reader there
@@ -139,6 +141,12 @@ impl<R: Read> HadoopReader<R> {
             return Err(self.invalid(start, &problem));
         }
         plain.resize(length, 0);
+        let elements = plain_length(&self.packed).map(|(_, elements)| elements);
+        let block = elements.map(|elements| Block { elements, plain });
+        if block.is_some_and(|block| expand_blocks(iter::once(block)).is_some()) {
+            return Ok(length);
+        }
+        // The library says what is wrong.
         let written = self.decoder.decompress(&self.packed, plain);
         written.map_err(|error| self.invalid(start, &no_block(error)))
     }
@@ -199,10 +207,10 @@ pub(crate) fn begins_like_hadoop(first: &[u8]) -> bool {
     let (Some(block), Some(packed)) = (word(0), word(4)) else {
         return false;
     };
-    let Some((plain, tag)) = plain_length(&first[8..]) else {
+    let Some((plain, &[tag, ..])) = plain_length(&first[8..]) else {
         return false;
     };
-    let (block, packed) = (u64::from(block), u64::from(packed));
+    let (block, packed, plain) = (u64::from(block), u64::from(packed), plain as u64);
     let chunk_fits = packed <= 32 + plain + plain / 6 && plain <= packed * MAX_EXPANSION;
     block <= u64::from(MAX_BLOCK_BYTES)
         && (1..=block).contains(&plain)
@@ -212,16 +220,7 @@ pub(crate) fn begins_like_hadoop(first: &[u8]) -> bool {
 
 /// Whether `first` may be a raw Snappy block, in no container. Other data may look like one.
 pub(crate) fn begins_like_raw_block(first: &[u8]) -> bool {
-    plain_length(first).is_some_and(|(plain, tag)| plain > 0 && is_literal(tag))
-}
-
-/// The plain length that a raw block begins with (a varint of at most five bytes) and the tag that
-/// follows it.
-fn plain_length(block: &[u8]) -> Option<(u64, u8)> {
-    let size = 1 + block.iter().take(5).position(|byte| *byte < 0x80)?;
-    let digits = block[..size].iter().rev();
-    let length = digits.fold(0, |sum, byte| sum << 7 | u64::from(byte & 0x7f));
-    Some((length, *block.get(size)?))
+    matches!(plain_length(first), Some((1.., &[tag, ..])) if is_literal(tag))
 }
 
 /// The two low bits of a tag say what follows: 00 is text (`format_description.txt`, 2.1).
