@@ -23,10 +23,21 @@ use crate::row_groups::BLOCK_ROWS;
 
 /// A file of one row group with one column.
 fn file(plan: &FilePlan, blocks: Vec<ArrayRef>) -> Bytes {
-    let chunks = plan.encode(&[blocks]).unwrap();
-    let mut file = plan.open(Vec::new()).unwrap();
-    append(&mut file, chunks).unwrap();
-    file.into_inner().unwrap().into()
+    files(plan, &[vec![blocks]])
+}
+
+/// A file of these row groups; the library makes the same of their chunks.
+fn files(plan: &FilePlan, groups: &[Vec<Vec<ArrayRef>>]) -> Bytes {
+    let mut bytes = Vec::new();
+    let mut ours = plan.open(&mut bytes).unwrap();
+    let mut theirs = plan.open_by_library(Vec::new()).unwrap();
+    for group in groups {
+        ours.append(plan.encode(group).unwrap()).unwrap();
+        append(&mut theirs, plan.encode(group).unwrap()).unwrap();
+    }
+    assert_eq!(ours.finish().unwrap(), bytes.len() as u64);
+    assert!(bytes == theirs.into_inner().unwrap(), "footers differ");
+    bytes.into()
 }
 
 fn read(bytes: Bytes) -> (ArrayRef, Arc<ParquetMetaData>) {
@@ -385,4 +396,68 @@ fn values_made_to_meet_in_one_slot_are_no_trap() {
     let doubles = (0..60_000).map(|i| f64::from_bits((i as u64) << 44));
     let array: ArrayRef = Arc::new(Float64Array::from_iter_values(doubles));
     compare(&array, true, true, ParquetCompression::None, &[50_000]);
+}
+
+/// Columns of all kinds, with nulls, some of them in every row of a group.
+fn columns_of_all_kinds(columns: usize, rows: usize, group: usize) -> Vec<Vec<ArrayRef>> {
+    let value = |row: usize| ((row + group) as i64).wrapping_mul(0x5851_f42d_4c95_7f2d) >> 40;
+    let column = |index: usize| -> ArrayRef {
+        let some = |row: &usize| (row + index + group) % 5 != 0 && (group + index) % 7 != 3;
+        let values = (0..rows).map(|row| some(&row).then(|| value(row)));
+        match index % 5 {
+            0 => Arc::new(Int64Array::from_iter(values)),
+            1 => Arc::new(Float64Array::from_iter(
+                values.map(|v| v.map(|v| v as f64 / 8.0)),
+            )),
+            2 => Arc::new(BooleanArray::from_iter(
+                values.map(|v| v.map(|v| v % 2 == 0)),
+            )),
+            3 => Arc::new(Date32Array::from_iter(values.map(|v| v.map(|v| v as i32)))),
+            _ => Arc::new(arrow_array::StringArray::from_iter(
+                values.map(|v| v.map(|v| format!("text {v} of group {group}"))),
+            )),
+        }
+    };
+    (0..columns).map(|index| vec![column(index)]).collect()
+}
+
+fn plan_of(columns: &[Vec<ArrayRef>]) -> FilePlan {
+    let field = |(index, blocks): (usize, &Vec<ArrayRef>)| {
+        Field::new(
+            format!("column {index}"),
+            blocks[0].data_type().clone(),
+            true,
+        )
+    };
+    let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
+    let hints: Vec<bool> = (0..columns.len()).map(|index| index % 2 == 0).collect();
+    FilePlan::new(&Arc::new(schema), ParquetCompression::Snappy, &hints).unwrap()
+}
+
+#[test]
+fn footers_of_many_row_groups_and_columns_are_those_of_the_library() {
+    for (columns, rows, groups) in [
+        (1, 1, 0),
+        (3, 40_000, 2),
+        (17, 90, 40),
+        (14, 3, 15),
+        (40, 9, 14),
+    ] {
+        let groups: Vec<_> = (0..groups)
+            .map(|g| columns_of_all_kinds(columns, rows, g))
+            .collect();
+        files(&plan_of(&columns_of_all_kinds(columns, 1, 0)), &groups);
+    }
+}
+
+/// Their numbers have 16 bits: above that, none is given.
+#[test]
+fn row_groups_beyond_the_last_ordinal() {
+    let group = columns_of_all_kinds(1, 1, 1);
+    let plan = plan_of(&group);
+    for count in [32_767, 32_768] {
+        let bytes = files(&plan, &vec![group.clone(); count]);
+        let (array, metadata) = read(bytes);
+        assert_eq!((array.len(), metadata.num_row_groups()), (count, count));
+    }
 }

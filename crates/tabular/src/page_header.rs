@@ -1,15 +1,8 @@
 //! Headers of Parquet pages.
 //!
-//! A header is the struct `PageHeader` of `parquet.thrift` in Thrift's compact protocol. Each field
-//! begins with a byte: how far its number is from the last one's, and its type; integers are zigzag
-//! varints; a zero byte ends a struct.
+//! A header is the struct `PageHeader` of `parquet.thrift`.
 
-/// Type of a field: a 32-bit integer.
-const I32: u8 = 5;
-/// Type of a field: a struct.
-const STRUCT: u8 = 12;
-/// The end of a struct.
-const STOP: u8 = 0;
+use crate::thrift::ThriftStruct;
 
 /// `PageType` in `parquet.thrift`.
 const DATA_PAGE: i32 = 0;
@@ -49,36 +42,21 @@ pub(crate) fn write_page_header(
         PageKind::Dictionary => (7, DICTIONARY_PAGE),
         PageKind::Data(_) => (5, DATA_PAGE),
     };
-    field(out, 1, page_type);
-    field(out, 1, plain_len);
-    field(out, 1, stored_len);
-    // From field 3 to the struct for this type of page.
-    out.push(((number - 3) << 4) | STRUCT);
-    field(out, 1, values);
+    let mut header = ThriftStruct::begin(out);
+    header.i32(1, page_type);
+    header.i32(2, plain_len);
+    header.i32(3, stored_len);
+    let mut page = header.structure(number);
+    page.i32(1, values);
     match kind {
-        PageKind::Dictionary => field(out, 1, PageEncoding::Plain as i32),
+        PageKind::Dictionary => page.i32(2, PageEncoding::Plain as i32),
         PageKind::Data(encoding) => {
-            field(out, 1, encoding as i32);
+            page.i32(2, encoding as i32);
             // Definition levels, then repetition levels.
-            field(out, 1, RLE);
-            field(out, 1, RLE);
+            page.i32(3, RLE);
+            page.i32(4, RLE);
         }
     }
-    out.extend_from_slice(&[STOP, STOP]);
-}
-
-/// A 32-bit integer whose number is `step` above the last field's.
-fn field(out: &mut Vec<u8>, step: u8, value: i32) {
-    out.push((step << 4) | I32);
-    let zigzag = (value.cast_unsigned() << 1) ^ (value >> 31).cast_unsigned();
-    write_varint(out, u64::from(zigzag));
-}
-
-/// Seven bits a byte, the lowest first; the highest bit says that more follow.
-pub(crate) fn write_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
+    page.end();
+    header.end();
 }

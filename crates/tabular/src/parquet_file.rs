@@ -13,17 +13,20 @@ use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata}
 use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::FileMetaData;
 use parquet::file::properties::{
     EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterPropertiesPtr,
     WriterVersion,
 };
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::{ColumnPath, TypePtr};
+use parquet::schema::types::{ColumnPath, SchemaDescriptor, TypePtr};
 use rayon::prelude::*;
 
 use crate::chunk_writer::EncodedChunk;
 use crate::column_chunk::FlatColumn;
 use crate::error::TabularError;
+use crate::parquet_footer::Described;
+use crate::parquet_output::{FlatOutput, ParquetOutput};
 use crate::parquet_writer::{PARQUET_GZIP_LEVEL, PARQUET_ZSTD_LEVEL, ParquetCompression};
 use crate::row_groups::BLOCK_ROWS;
 
@@ -146,6 +149,31 @@ impl FilePlan {
     pub(crate) fn open<W: Write + Send>(
         &self,
         target: W,
+    ) -> Result<ParquetOutput<W>, ParquetError> {
+        if self.flat.iter().any(Option::is_none) {
+            return Ok(ParquetOutput::Library(self.open_by_library(target)?));
+        }
+        let described = Described::new(&self.described())?;
+        Ok(ParquetOutput::Flat(FlatOutput::begin(target, described)?))
+    }
+
+    /// What the footer says of a file without rows.
+    fn described(&self) -> FileMetaData {
+        let properties = &self.properties;
+        FileMetaData::new(
+            properties.writer_version().as_num(),
+            0,
+            Some(properties.created_by().to_owned()),
+            properties.key_value_metadata().cloned(),
+            Arc::new(SchemaDescriptor::new(Arc::clone(&self.root))),
+            None,
+        )
+    }
+
+    /// The same by the library alone, which writes the same bytes.
+    pub(crate) fn open_by_library<W: Write + Send>(
+        &self,
+        target: W,
     ) -> Result<SerializedFileWriter<W>, ParquetError> {
         SerializedFileWriter::new(target, Arc::clone(&self.root), Arc::clone(&self.properties))
     }
@@ -209,7 +237,7 @@ fn encode_by_library(
     chunks.map(|c| c.map(ColumnChunk::Library)).collect()
 }
 
-/// Puts the next row group into a file.
+/// Puts the next row group into a file of the library's.
 pub(crate) fn append<W: Write + Send>(
     file: &mut SerializedFileWriter<W>,
     chunks: Vec<ColumnChunk>,

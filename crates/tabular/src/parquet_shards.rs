@@ -13,10 +13,10 @@ use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, Field, Schema as ArrowSchema, SchemaRef};
 use parquet::errors::ParquetError;
-use parquet::file::writer::SerializedFileWriter;
 
 use crate::error::TabularError;
-use crate::parquet_file::{ColumnChunk, FilePlan, append, columnar};
+use crate::parquet_file::{ColumnChunk, FilePlan, columnar};
+use crate::parquet_output::ParquetOutput;
 use crate::parquet_size::SizeBounds;
 use crate::parquet_writer::{DEFAULT_ROW_GROUP_BYTES, ParquetOptions};
 use crate::row_group_encoder::{EncodedGroup, RowGroupEncoder};
@@ -28,7 +28,7 @@ use crate::shard_files::{BegunShard, ShardFiles};
 /// not fit leaves no more than such a part of the shard empty.
 const ROW_GROUPS_PER_SHARD: u64 = 4;
 
-/// Bytes that are written to a shard at a time; the library hands on 8 KiB.
+/// Bytes that are written to a shard at a time, at least.
 const BUFFER_BYTES: usize = 1 << 18;
 
 /// The rows of a row group, kept until they are in a shard: to be encoded again if they must, and
@@ -40,7 +40,7 @@ struct Kept {
 
 /// The shard being written.
 struct Open {
-    file: SerializedFileWriter<Box<dyn Write + Send>>,
+    file: ParquetOutput<Box<dyn Write + Send>>,
     shard: BegunShard,
     /// The largest that the file can be if it is closed now.
     bytes: u64,
@@ -202,7 +202,8 @@ impl<'a, 'b> ParquetShards<'a, 'b> {
                 }
             }
         };
-        append(&mut open.file, group.chunks).map_err(|e| self.error("write", e))?;
+        let appended = open.file.append(group.chunks);
+        appended.map_err(|e| self.error("write", e))?;
         let schema = self.files.sidecar_schema();
         for block in 0..group.payload.places[0].len() {
             let columns = group.payload.places.iter();
@@ -218,11 +219,11 @@ impl<'a, 'b> ParquetShards<'a, 'b> {
     }
 
     fn seal(&mut self) -> Result<(), TabularError> {
-        let Some(mut open) = self.open.take() else {
+        let Some(open) = self.open.take() else {
             return Ok(());
         };
-        open.file.finish().map_err(|e| self.error("write", e))?;
-        let (bytes, limit) = (open.file.bytes_written() as u64, self.files.job.max_bytes);
+        let bytes = open.file.finish().map_err(|e| self.error("write", e))?;
+        let limit = self.files.job.max_bytes;
         if bytes > limit {
             return Err(TabularError::Internal(format!(
                 "{} would have {bytes} bytes, more than the limit of {limit}: its size was \

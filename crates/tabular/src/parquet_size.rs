@@ -39,7 +39,7 @@ pub(crate) struct SizeBounds {
 impl SizeBounds {
     /// For files of at most `limit` bytes.
     pub(crate) fn new(plan: &FilePlan, limit: u64) -> Result<SizeBounds, ParquetError> {
-        let mut file = plan.open(io::sink())?;
+        let mut file = plan.open_by_library(io::sink())?;
         file.finish()?;
         let bare = file.bytes_written() as u64;
         Ok(SizeBounds {
@@ -56,7 +56,7 @@ impl SizeBounds {
         if self.limit > LARGEST_LIMIT {
             return Ok(0);
         }
-        let mut file = plan.open(io::sink())?;
+        let mut file = plan.open_by_library(io::sink())?;
         let mut left = self.limit;
         while left > 0 {
             let step = left.min(STRIDE as u64);
@@ -106,7 +106,6 @@ mod tests {
     use arrow_schema::{DataType, Field, Schema};
 
     use super::*;
-    use crate::parquet_file::append;
     use crate::parquet_writer::ParquetCompression;
 
     /// Half of the columns numbers, half of them texts, some with dictionaries.
@@ -139,13 +138,13 @@ mod tests {
             let hints: Vec<bool> = (0..count).map(|i| i % 3 == 1).collect();
             let plan = FilePlan::new(&schema, ParquetCompression::Snappy, &hints).unwrap();
             let encode = |group| plan.encode(&columns(count, rows, group)).unwrap();
-            let mut file = plan.open(Vec::new()).unwrap();
+            let mut bytes = Vec::new();
+            let mut file = plan.open(&mut bytes).unwrap();
             for group in 0..groups {
-                append(&mut file, encode(group)).unwrap();
+                file.append(encode(group)).unwrap();
             }
-            file.finish().unwrap();
-            let size = file.bytes_written() as u64;
-            assert_eq!(size, file.inner().len() as u64);
+            let size = file.finish().unwrap();
+            assert_eq!(size, bytes.len() as u64);
             // The limit is just what the file takes: no offset in it can be larger.
             let bounds = SizeBounds::new(&plan, size).unwrap();
             let of_group = |group| bounds.of(&plan, &encode(group)).unwrap();

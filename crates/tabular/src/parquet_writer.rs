@@ -11,11 +11,11 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 use parquet::errors::ParquetError;
-use parquet::file::writer::SerializedFileWriter;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TabularError;
-use crate::parquet_file::{append, columnar};
+use crate::parquet_file::columnar;
+use crate::parquet_output::ParquetOutput;
 use crate::row_group_encoder::{EncodedGroup, RowGroupEncoder};
 use crate::row_groups::RowGroups;
 
@@ -105,7 +105,7 @@ pub struct ParquetSink {
     encoder: RowGroupEncoder<()>,
     /// Taken when the first row group is encoded and the file is begun.
     target: Option<Box<dyn Write + Send>>,
-    file: Option<SerializedFileWriter<Box<dyn Write + Send>>>,
+    file: Option<ParquetOutput<Box<dyn Write + Send>>>,
     rows: u64,
     row_groups: u64,
 }
@@ -181,11 +181,11 @@ impl ParquetSink {
         let ready = self.encoder.drain()?;
         self.append(ready)?;
         self.begin()?;
-        let mut file = self.file.take().ok_or_else(used_after_error)?;
-        file.finish().map_err(|e| self.parquet_error("write", e))?;
+        let file = self.file.take().ok_or_else(used_after_error)?;
+        let bytes = file.finish().map_err(|e| self.parquet_error("write", e))?;
         Ok(Written {
             rows: self.rows,
-            bytes: file.bytes_written() as u64,
+            bytes,
             row_groups: self.row_groups,
         })
     }
@@ -194,7 +194,7 @@ impl ParquetSink {
         for group in ready {
             self.begin()?;
             let file = self.file.as_mut().ok_or_else(used_after_error)?;
-            let appended = append(file, group.chunks);
+            let appended = file.append(group.chunks);
             appended.map_err(|e| self.parquet_error("write", e))?;
             self.row_groups += 1;
         }
