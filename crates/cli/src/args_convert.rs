@@ -19,7 +19,7 @@ pub(crate) struct CsvArgs {
     /// fits, else what the data shows.
     #[arg(long, value_name = "CHAR", value_parser = quote_or_auto)]
     pub(crate) quote: Option<Character>,
-    /// Escapes a quote, where it is not doubled.
+    /// Within quotes, makes the next character literal: a quote that is not doubled, or itself.
     #[arg(long, value_name = "CHAR", value_parser = ascii_character)]
     pub(crate) escape: Option<u8>,
     /// Starts a comment line.

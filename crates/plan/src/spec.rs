@@ -321,7 +321,7 @@ pub struct DialectHints {
     pub delimiter: Option<u8>,
     /// One ASCII byte around fields; 255 for none.
     pub quote: Option<u8>,
-    /// One ASCII byte that escapes a quote, where it is not doubled.
+    /// One ASCII byte that makes the next one literal within quotes.
     pub escape: Option<u8>,
     /// One ASCII byte that starts a comment line.
     pub comment: Option<u8>,
@@ -339,7 +339,7 @@ pub struct Dialect {
     pub delimiter: u8,
     /// One ASCII byte around fields.
     pub quote: u8,
-    /// One ASCII byte that escapes a quote, where it is not doubled.
+    /// One ASCII byte that makes the next one literal within quotes.
     pub escape: Option<u8>,
     /// One ASCII byte that starts a comment line.
     pub comment: Option<u8>,

@@ -387,7 +387,7 @@ static SOURCE: Kind = Kind::Map(&Map {
         key(
             "escape",
             &BYTE,
-            "The character that escapes a quote, where quotes are not doubled.",
+            "The character that makes the next one literal within quotes: a quote that is not doubled, or itself.",
         ),
         key(
             "comment",

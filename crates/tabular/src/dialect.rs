@@ -43,7 +43,7 @@ impl Default for Dialect {
 }
 
 impl Dialect {
-    /// Refuses bytes that are not ASCII, are line ends, or have two roles.
+    /// Refuses bytes that are not ASCII, are line ends, or have two roles, and an escape without quotes.
     ///
     /// # Errors
     /// [`TabularError::Options`] that names the byte and its role.
@@ -54,6 +54,12 @@ impl Dialect {
             ("escape", self.escape),
             ("comment", self.comment),
         ];
+        if let (NO_QUOTE, Some(escape)) = (self.quote, self.escape) {
+            return Err(TabularError::Options(format!(
+                "escape: {:?} stands within quotes only, and there are none: leave it out, and it is text",
+                char::from(escape)
+            )));
+        }
         for (i, (role, byte)) in roles.iter().enumerate() {
             let Some(byte) = *byte else { continue };
             if *role == "quote" && byte == NO_QUOTE {

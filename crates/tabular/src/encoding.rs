@@ -15,9 +15,6 @@ use serde::{Deserialize, Serialize};
 const UNDECODABLE: u8 = 0xff;
 /// Bytes read and bytes decoded at a time.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// Byte order marks of UTF-16 (RFC 2781, section 3.2).
-const UTF_16LE_MARK: [u8; 2] = [0xff, 0xfe];
-const UTF_16BE_MARK: [u8; 2] = [0xfe, 0xff];
 
 /// How the bytes of a text stand for characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,15 +28,6 @@ impl TextEncoding {
     /// The name that the Encoding Standard gives it, in lower case.
     pub fn name(self) -> String {
         self.0.name().to_ascii_lowercase()
-    }
-
-    /// UTF-16 tells of itself by a byte order mark.
-    fn of_mark(first: &[u8]) -> Option<TextEncoding> {
-        match first {
-            [a, b, ..] if [*a, *b] == UTF_16LE_MARK => Some(TextEncoding(UTF_16LE)),
-            [a, b, ..] if [*a, *b] == UTF_16BE_MARK => Some(TextEncoding(UTF_16BE)),
-            _ => None,
-        }
     }
 }
 
@@ -75,10 +63,12 @@ impl TryFrom<String> for TextEncoding {
 }
 
 /// The text behind `reader` as UTF-8. `named` is its encoding if it is known; else a byte order mark of
-/// UTF-16 tells, or it is UTF-8, which is passed on unchecked. Memory: two buffers of 64 KiB.
+/// UTF-16 tells, or it is UTF-8, which is passed on unchecked. Of UTF-16, a mark tells the byte order
+/// whatever the name says. Memory: two buffers of 64 KiB.
 ///
 /// # Errors
-/// Those of reading; what does not decode is none.
+/// Those of reading, and [`io::ErrorKind::InvalidData`] for a mark of another encoding than the named one;
+/// what does not decode is none.
 pub fn decoded(
     named: Option<TextEncoding>,
     mut reader: Box<dyn Read + Send>,
@@ -86,15 +76,36 @@ pub fn decoded(
     if named == Some(TextEncoding::UTF_8) {
         return Ok(reader);
     }
-    let mut first = [0; 2];
+    let mut first = [0; 3];
     let read = crate::input::read_full(&mut reader, &mut first)?;
     let whole = Box::new(io::Cursor::new(first).take(read as u64).chain(reader));
-    Ok(
-        match named.or_else(|| TextEncoding::of_mark(&first[..read])) {
-            Some(encoding) => Box::new(DecodingReader::new(encoding, whole)),
-            None => whole,
-        },
-    )
+    let marked = Encoding::for_bom(&first[..read]).map(|(encoding, _)| TextEncoding(encoding));
+    Ok(match settled(named, marked)? {
+        Some(encoding) => Box::new(DecodingReader::new(encoding, whole)),
+        None => whole,
+    })
+}
+
+/// The encoding to decode by; none for UTF-8.
+fn settled(
+    named: Option<TextEncoding>,
+    marked: Option<TextEncoding>,
+) -> io::Result<Option<TextEncoding>> {
+    let wide = |encoding: TextEncoding| encoding.0 == UTF_16LE || encoding.0 == UTF_16BE;
+    match (named, marked) {
+        (None, marked) => Ok(marked.filter(|marked| wide(*marked))),
+        (Some(named), None) => Ok(Some(named)),
+        (Some(named), Some(marked)) if named == marked || wide(named) && wide(marked) => {
+            Ok(Some(marked))
+        }
+        (Some(named), Some(marked)) => {
+            let text = format!(
+                "the text is said to be {named} and begins with the byte order mark of {marked}: name that, \
+                 or nothing (source.encoding, --encoding)"
+            );
+            Err(io::Error::new(io::ErrorKind::InvalidData, text))
+        }
+    }
 }
 
 /// Decodes as it is read.
@@ -172,6 +183,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Byte order marks of UTF-16 (RFC 2781, section 3.2).
+    const UTF_16LE_MARK: [u8; 2] = [0xff, 0xfe];
+    const UTF_16BE_MARK: [u8; 2] = [0xfe, 0xff];
+
     /// Gives at most so many bytes a call.
     struct Drip(Vec<u8>, usize);
 
@@ -219,6 +234,23 @@ mod tests {
         }
         for plain in [&b""[..], b"a", b"\xef\xbb\xbfa,b\n", b"\xff", b"a\xff\xfe"] {
             assert_eq!(read(None, plain, 1), plain);
+        }
+    }
+
+    #[test]
+    fn a_mark_tells_the_byte_order_and_another_encoding_is_refused() {
+        for named in ["utf-16", "utf-16le", "utf-16be"] {
+            assert_eq!(read(Some(named), b"\xfe\xff\0a\0\n", 1), b"a\n");
+            assert_eq!(read(Some(named), b"\xff\xfea\0\n\0", 1), b"a\n");
+        }
+        for (named, text) in [
+            ("windows-1252", &b"\xef\xbb\xbfa"[..]),
+            ("shift_jis", b"\xff\xfea\0"),
+            ("utf-16le", b"\xef\xbb\xbfa"),
+        ] {
+            let source = Box::new(Drip(text.to_vec(), 9));
+            let refused = decoded(Some(named.parse().unwrap()), source).err().unwrap();
+            assert_eq!(refused.kind(), io::ErrorKind::InvalidData, "{named}");
         }
     }
 

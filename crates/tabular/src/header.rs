@@ -158,6 +158,13 @@ fn names(text: &[u8], rows: &Rows, dialect: &Dialect) -> Result<Vec<String>, Str
                 i + 1
             )
         })?;
+        if name.contains('\0') {
+            return Err(format!(
+                "the name of column {} has a NUL byte in it: if the text is UTF-16, which has no mark here, \
+                 name the encoding (source.encoding, --encoding utf-16le or utf-16be)",
+                i + 1
+            ));
+        }
         names.push(name);
     }
     Ok(names)

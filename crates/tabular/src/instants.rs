@@ -47,6 +47,9 @@ fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
 }
 
 const MICROS_A_SECOND: i64 = 1_000_000;
+/// From the epoch to 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z: other years have no four digits.
+const FIRST_SECOND: i64 = -62_135_596_800;
+const LAST_SECOND: i64 = 253_402_300_799;
 
 /// Microseconds from the epoch of a timestamp, and whether it named a zone (then they are UTC's).
 pub(crate) fn instant(text: &[u8]) -> Option<(i64, bool)> {
@@ -64,7 +67,10 @@ pub(crate) fn instant(text: &[u8]) -> Option<(i64, bool)> {
     let offset = zone(rest)?;
     let seconds =
         day + i64::from(minutes) * 60 + i64::from(seconds) - i64::from(offset.unwrap_or(0)) * 60;
-    Some((seconds * MICROS_A_SECOND + micros, offset.is_some()))
+    // By UTC, the first and the last year may have another before or behind them.
+    (FIRST_SECOND..=LAST_SECOND)
+        .contains(&seconds)
+        .then_some((seconds * MICROS_A_SECOND + micros, offset.is_some()))
 }
 
 /// `HH:MM` as minutes, and what follows.

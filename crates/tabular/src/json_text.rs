@@ -2,7 +2,8 @@
 //!
 //! Null is `null`. What a source has no types for (CSV) is written by the columns' types: numbers and
 //! booleans bare, all else as strings. Cells of JSON stay the tokens that they were, and values of
-//! Parquet are what their types are; JSON has no number for NaN and infinity, which become `null`.
+//! Parquet are what their types are; JSON has no number for NaN and infinity, which become
+//! strings as in Protocol Buffers' mapping: `"NaN"`, `"Infinity"`, `"-Infinity"`.
 
 use crate::arrow_columns::Rule;
 use crate::dialect::Dialect;
@@ -72,7 +73,17 @@ fn bare(out: &mut Vec<u8>, text: &[u8]) {
     if is_number(text) || matches!(text, b"true" | b"false") {
         out.extend_from_slice(text);
     } else {
-        out.extend_from_slice(b"null");
+        out.extend_from_slice(no_number(text));
+    }
+}
+
+/// What stands for text that is no number.
+fn no_number(text: &[u8]) -> &'static [u8] {
+    match text {
+        b"NaN" => b"\"NaN\"",
+        b"inf" => b"\"Infinity\"",
+        b"-inf" => b"\"-Infinity\"",
+        _ => b"null",
     }
 }
 
@@ -96,7 +107,7 @@ pub(crate) fn number(out: &mut Vec<u8>, text: &[u8]) {
     match values::number(text) {
         // Debug is the shortest form that reads back, with an exponent where Display has none.
         Some(number) => out.extend_from_slice(format!("{number:?}").as_bytes()),
-        None => out.extend_from_slice(b"null"),
+        None => out.extend_from_slice(no_number(text)),
     }
 }
 

@@ -299,7 +299,10 @@ impl<'a> Parser<'a> {
                 continue;
             }
             let ends = last + 1 == text.len();
-            if ends && count == 1 && opened.is_some() {
+            let doubled = || text[..last].split(|b| *b == self.dialect.quote);
+            // Between two quotes that are one nothing stands: what is left is every other part.
+            let doubled = || doubled().skip(1).step_by(2).all(<[u8]>::is_empty);
+            if ends && opened.is_some() && doubled() {
                 return opened;
             }
             let before_text = text.get(last + 1).is_some_and(|b| !b.is_ascii_whitespace());
@@ -557,7 +560,9 @@ mod tests {
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].2, BadReason::Quote);
         assert_eq!(found[0].4, "\"\\\"c,d\\\",e\"");
+        assert_eq!(bad("1,2\"x, 5\"\" y\"\n", 3).len(), 1);
         for text in [
+            "1,2\"x, 5\" y\"z\"\n",
             "5\" disk,7\",x\n",
             "6\"x4\",12\",x\n",
             "a \"b\" c,d\",e\n",

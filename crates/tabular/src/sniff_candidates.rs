@@ -75,7 +75,8 @@ fn quotes(sample: &[u8], delimiter: u8, stated: &Stated) -> Vec<u8> {
     if opens(b'\'') {
         quotes.push(b'\'');
     }
-    if opens(b'"') {
+    // An escape stands within quotes.
+    if opens(b'"') && stated.escape.is_none() {
         quotes.push(NO_QUOTE);
     }
     quotes.retain(|q| ![stated.escape, stated.comment].contains(&Some(*q)));

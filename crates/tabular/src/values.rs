@@ -1,5 +1,8 @@
 //! The text of a cell to a value, and which types a text is a value of without being changed.
 
+use std::fmt;
+use std::io::Write;
+
 use crate::instants::{date, instant};
 use crate::schema::ColumnType;
 
@@ -92,8 +95,9 @@ fn float_kinds(text: &[u8]) -> Kinds {
 
 /// 2^53: up to here every integer is a double.
 const MAX_EXACT: u64 = 1 << 53;
-/// Significant digits that a double can be asked to hold.
+/// Significant digits that a double can be asked to hold, and those that every double does.
 const MAX_DIGITS: u32 = 17;
+const SURE_DIGITS: u32 = 15;
 
 /// An integer without leading zeros, plus sign or negative zero.
 #[inline]
@@ -225,8 +229,8 @@ impl Decimal {
         (n > 0).then_some(n as u32)
     }
 
-    /// Whether a double keeps what the text says: no more than 17 digits, no leading zeros, finite,
-    /// not vanished, and an integer only up to 2^53.
+    /// Whether a double keeps what the text says: no more than 17 digits, all of which it gives back,
+    /// no leading zeros, finite, not vanished, and an integer only up to 2^53.
     fn is_kept(&self, text: &[u8]) -> bool {
         if self.leading_zero || self.significant > MAX_DIGITS {
             return false;
@@ -234,11 +238,22 @@ impl Decimal {
         if !self.point && !self.exponent {
             return self.mantissa <= MAX_EXACT;
         }
-        if !self.exponent && self.fraction < 300 {
+        let sure = self.significant <= SURE_DIGITS;
+        if sure && !self.exponent && self.fraction < 300 {
             return true;
         }
-        self.value(text)
-            .is_some_and(|v| v == 0.0 && self.significant == 0 || v.is_normal())
+        self.value(text).is_some_and(|v| {
+            v == 0.0 && self.significant == 0 || v.is_normal() && (sure || self.is_printed_by(v))
+        })
+    }
+
+    /// Whether the value has the text's digits when it is written with as many, or with as few as tell it
+    /// from others: of two texts that are as near to it, one is the first and one may be the second.
+    #[cold]
+    fn is_printed_by(&self, value: f64) -> bool {
+        let (value, places) = (value.abs(), self.significant.saturating_sub(1) as usize);
+        let shows = |text: fmt::Arguments<'_>| digits_of(text) == Some(self.mantissa);
+        shows(format_args!("{value:e}")) || shows(format_args!("{value:.places$e}"))
     }
 
     #[inline]
@@ -251,6 +266,16 @@ impl Decimal {
         let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
         value.is_finite().then_some(value)
     }
+}
+
+/// The digits of a number before its exponent, as an integer.
+fn digits_of(number: fmt::Arguments<'_>) -> Option<u64> {
+    let mut text = [0; 32];
+    let mut room = &mut text[..];
+    room.write_fmt(number).ok()?;
+    let digits = text.iter().take_while(|byte| **byte != b'e');
+    let digits = digits.filter(|byte| byte.is_ascii_digit());
+    Some(digits.fold(0, |number, byte| number * 10 + u64::from(byte - b'0')))
 }
 
 #[rustfmt::skip]
@@ -343,6 +368,9 @@ mod tests {
             "0.123456789012345678",
             "1.000000000000000000",
             "99999999999999999999.0",
+            "9007199254740993.0",
+            "9.007199254740993e15",
+            "0.30000000000000001",
             "00.5",
             "tRUE",
             "yes",

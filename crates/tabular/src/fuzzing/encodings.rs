@@ -53,7 +53,7 @@ const LABELS: [&str; 39] = [
 
 /// What is read in steps of any length is what encoding_rs makes of the whole, with a byte that no
 /// UTF-8 has where that has a replacement character for bytes that do not decode. Without a name, UTF-16
-/// tells of itself and all else passes as it is. The first byte chooses the encoding, the second the
+/// tells of itself and all else passes as it is; a mark that says otherwise than the name is an error. The first byte chooses the encoding, the second the
 /// step.
 pub fn encodings(data: &[u8]) {
     let ([which, step], bytes) = choices(data);
@@ -61,10 +61,10 @@ pub fn encodings(data: &[u8]) {
     let named: Option<TextEncoding> = label.map(|label| label.parse().unwrap());
     let mut text = Vec::new();
     let source = Box::new(Drip::new(bytes, step + 1));
-    decoded(named, source)
-        .unwrap()
-        .read_to_end(&mut text)
-        .unwrap();
+    let decoded = decoded(named, source);
+    assert_eq!(decoded.is_err(), is_contradicted(label, bytes));
+    let Ok(mut decoded) = decoded else { return };
+    decoded.read_to_end(&mut text).unwrap();
     let Some(encoding) = encoding(label, bytes) else {
         assert_eq!(text, bytes);
         return;
@@ -79,10 +79,26 @@ pub fn encodings(data: &[u8]) {
     }
 }
 
+/// Whether the bytes begin with the mark of another encoding; between both orders of UTF-16 a mark
+/// decides.
+fn is_contradicted(label: Option<&&str>, bytes: &[u8]) -> bool {
+    let is_wide = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+    let is_utf8 = bytes.starts_with(b"\xef\xbb\xbf");
+    match label {
+        None | Some(&"utf-8") => false,
+        Some(label) if label.starts_with("utf-16") => is_utf8,
+        Some(_) => is_wide || is_utf8,
+    }
+}
+
 /// How the bytes are to be decoded; none if they are taken as they are.
 fn encoding(label: Option<&&str>, bytes: &[u8]) -> Option<&'static Encoding> {
     match label {
         Some(&"utf-8") => None,
+        Some(label) if label.starts_with("utf-16") => {
+            let marked = Encoding::for_bom(bytes).map(|(encoding, _)| encoding);
+            marked.or_else(|| Encoding::for_label(label.as_bytes()))
+        }
         Some(label) => Encoding::for_label(label.as_bytes()),
         None if bytes.starts_with(b"\xff\xfe") => Some(encoding_rs::UTF_16LE),
         None if bytes.starts_with(b"\xfe\xff") => Some(encoding_rs::UTF_16BE),

@@ -146,7 +146,7 @@ fn read_record(text: &[u8], start: usize, line: usize, dialect: &Dialect) -> Rec
 }
 
 /// Among the bare fields with an odd number of quotes: the last quote of the first of two neighbours,
-/// if text follows it at once, and the second's only quote is its end.
+/// if text follows it at once, and the second ends with its last quote, the others of which are doubled.
 fn opened(fields: &[Field], starts: &[usize], quote: u8) -> Option<usize> {
     let places =
         |f: &Field| -> Vec<usize> { (0..f.text.len()).filter(|&i| f.text[i] == quote).collect() };
@@ -162,7 +162,9 @@ fn opened(fields: &[Field], starts: &[usize], quote: u8) -> Option<usize> {
             .text
             .get(last + 1)
             .is_some_and(|b| !b" \t\n\r\x0c".contains(b));
-        let closes = closing.as_slice() == [second.text.len() - 1];
+        let (end, others) = closing.split_last()?;
+        let doubled = others.chunks(2).all(|pair| pair[1] == pair[0] + 1);
+        let closes = *end == second.text.len() - 1 && doubled;
         (text_follows && closes).then_some(start + last)
     })
 }

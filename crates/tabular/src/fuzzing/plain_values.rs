@@ -31,15 +31,21 @@ pub(super) fn float(text: &str) -> Option<f64> {
     (value.is_finite() && exact).then_some(value)
 }
 
-/// Whether a double keeps what the text says: at most 17 significant digits, and not vanished.
+/// Whether a double keeps what the text says: at most 17 significant digits, which it has when it is
+/// written with as many or as few as it takes, and not vanished.
 pub(super) fn is_kept(text: &str) -> bool {
     let Some(value) = float(text) else {
         return false;
     };
     let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
-    let significant = digits.trim_start_matches('0').len();
-    significant <= 17 && (value.is_normal() || value == 0.0 && significant == 0)
+    let digits = digits.trim_start_matches('0');
+    let significant = digits.len();
+    let value_digits = |text: String| text.split('e').next().map(|t| t.replace('.', ""));
+    let as_many = value_digits(format!("{:.*e}", significant.max(1) - 1, value.abs()));
+    let as_few = value_digits(format!("{:e}", value.abs()));
+    let printed = [as_many, as_few].contains(&Some(digits.to_owned()));
+    significant <= 17 && (value.is_normal() && printed || value == 0.0 && significant == 0)
 }
 
 /// One of the six words.
@@ -100,7 +106,12 @@ pub(super) fn instant(text: &str) -> Option<(i64, bool)> {
         Some(_) => return None,
     };
     let seconds = i64::from(date(day)?) * 86_400 + of_day(seconds)? - east * 60;
-    Some((seconds * 1_000_000 + micros, zone.is_some()))
+    // By UTC, the year may be another.
+    let day = i32::try_from(seconds.div_euclid(86_400)).ok()?;
+    let years = date("0001-01-01")?..=date("9999-12-31")?;
+    years
+        .contains(&day)
+        .then_some((seconds * 1_000_000 + micros, zone.is_some()))
 }
 
 /// Seconds of `HH:MM` or `HH:MM:SS`.

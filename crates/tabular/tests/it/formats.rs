@@ -195,7 +195,7 @@ fn parquet_to_text_has_every_value() {
     "#);
     insta::assert_snapshot!(text("b.jsonl"), @r#"
     {"i32":1,"u64":18446744073709551615,"f32":0.1,"f64":0.1,"decimal":12.30,"ns":"2013-01-01T05:00:00.000000001","utc":"2013-01-01T05:00:00.500Z","day":"2013-01-01","big":"NA","small":"x","flag":true}
-    {"i32":null,"u64":0,"f32":null,"f64":null,"decimal":null,"ns":null,"utc":"1970-01-01T00:00:00Z","day":null,"big":"","small":null,"flag":null}
+    {"i32":null,"u64":0,"f32":"NaN","f64":"Infinity","decimal":null,"ns":null,"utc":"1970-01-01T00:00:00Z","day":null,"big":"","small":null,"flag":null}
     {"i32":-7,"u64":1,"f32":null,"f64":-0.0,"decimal":-0.05,"ns":"1970-01-01T00:00:00","utc":"1969-12-31T23:59:59.999999Z","day":"1969-12-31","big":null,"small":"x","flag":false}
     "#);
 }
