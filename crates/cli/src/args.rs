@@ -258,6 +258,8 @@ pub(crate) struct ResumeArgs {
     pub(crate) overwrite: bool,
     #[command(flatten)]
     pub(crate) waiting: WaitingArgs,
+    #[command(flatten)]
+    pub(crate) pace: PaceArgs,
 }
 
 /// `status`.
@@ -274,8 +276,8 @@ pub(crate) struct StatusArgs {
 #[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Only watches: nothing of the run is touched, and ending `wait` does not end the run. \
-A run that was cut off ends it with 130. A run that `run --no-wait` left with a job is watched until somebody \
-has gone on with it; when the job has ended and nobody does, the exit code is 75."
+A run that was cut off ends it with 130. A run that `run --no-wait` left with jobs is watched until somebody \
+has gone on with it; when all have ended and nobody does, the exit code is 75."
 )]
 pub(crate) struct WaitArgs {
     /// A run's id, its key, or `last`.
