@@ -171,7 +171,8 @@ pub(crate) struct PipelineInputs {
     /// Parameters from a YAML or JSON file that maps names to values; -p comes before it.
     #[arg(long, value_name = "FILE", env = "GRISTMILL_PARAMS_FILE")]
     pub(crate) params_file: Option<PathBuf>,
-    /// Use the embedded S3 and SageMaker instead of AWS: no account, no network.
+    /// Use the embedded S3 and SageMaker instead of AWS: no account, no network. A model that loses rows is
+    /// refused before the first job: two are sent to its container (`transform.probe: off` sends none).
     #[arg(long, env = "GRISTMILL_LOCAL", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) local: bool,
     /// With --local: show local files under an S3 name.

@@ -121,6 +121,32 @@ fn refused_again(lab: &Lab) -> String {
     told
 }
 
+/// The service's own join needs an answer a record, and a request of Parquet is a whole shard.
+#[test]
+fn of_every_format_and_join() {
+    let joined = lab("first");
+    joined.edit(
+        "  job_timeout: 1h\n",
+        "  job_timeout: 1h\n  join: server\n  answer_columns: 1\n",
+    );
+    let told = refused(&joined);
+    let why = "cannot be filtered or joined: ClientError: the algorithm answered 1 records to a request \
+               of 2";
+    assert!(told.contains(why), "{told}");
+    joined.answer("sum");
+    let done = joined.run(&[]).expect(0).json();
+    assert_eq!((joined.scores(&done), probed(&joined)), (sums(0..ROWS), 1));
+    let packed = lab("first");
+    packed.edit(
+        "format: csv, max_rows: 100",
+        "format: csv.gz, max_rows: 100",
+    );
+    assert!(refused(&packed).contains("1 answer came back"));
+    packed.answer("sum");
+    let done = packed.run(&[]).expect(0).json();
+    assert_eq!((packed.scores(&done), probed(&packed)), (sums(0..ROWS), 1));
+}
+
 #[test]
 fn columns_that_no_answer_has() {
     let lab = lab("sum");

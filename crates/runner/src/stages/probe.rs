@@ -3,8 +3,9 @@
 //! that `assemble` takes from them.
 //!
 //! The rows are cut, sent and answered as by a job that is not created, and judged by what judges a job's
-//! outputs. So what is refused here, any job would end in. One row is sent where there is one: then a
-//! container that scores the first row of a request only does no harm, and is not refused.
+//! outputs. So what is refused here, any job would end in; but for the content type, which the service does
+//! not look at, and which tells of a model that was not made for the request. One row is sent where there is
+//! one: then a container that scores the first row of a request only does no harm, and is not refused.
 //!
 //! | outcome | what follows |
 //! |---|---|
