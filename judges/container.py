@@ -3,9 +3,12 @@
 
 ANSWER is one of
     sum            a line a row: the sum of the row's numbers, empty cells as 0 (the default); of CSV,
-                   JSON Lines (objects) and Parquet, by the request's Content-Type
+                   JSON Lines (objects) and Parquet, by the request's Content-Type; said to be of the type that
+                   its Accept asks for
     csv-only       the same of CSV, status 415 to everything else, as many containers answer
     short          the same, but one row too few
+    first          the same, but of the first row of each request only
+    media:TYPE     the same, said to be of that content type
     short-at:SUM   the same, but without the row of that sum
     long           the same, but one row too many
     cut-at:SUM     the same, but with an answer that ends by that sum cut off within its last digits
@@ -112,6 +115,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             found = [line for line in lines if float(line) in refused]
             if found:
                 return self.reply(400, f"cannot score {found[0]}\n")
+        if KIND == "first":
+            lines = lines[:1]
         if KIND == "short":
             lines = lines[:-1]
         if KIND == "short-at":
@@ -145,7 +150,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def reply(self, status, text):
         data = text.encode()
         self.send_response(status)
-        self.send_header("Content-Type", "text/csv")
+        self.send_header("Content-Type", VALUE if KIND == "media" else self.headers.get("Accept") or "text/csv")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

@@ -171,7 +171,8 @@ pub(crate) struct PipelineInputs {
     /// Parameters from a YAML or JSON file that maps names to values; -p comes before it.
     #[arg(long, value_name = "FILE", env = "GRISTMILL_PARAMS_FILE")]
     pub(crate) params_file: Option<PathBuf>,
-    /// Use the embedded S3 and SageMaker instead of AWS: no account, no network.
+    /// Use the embedded S3 and SageMaker instead of AWS: no account, no network. A model that loses rows is
+    /// refused before the first job: two are sent to its container (`transform.probe: off` sends none).
     #[arg(long, env = "GRISTMILL_LOCAL", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) local: bool,
     /// With --local: show local files under an S3 name.
@@ -258,6 +259,8 @@ pub(crate) struct ResumeArgs {
     pub(crate) overwrite: bool,
     #[command(flatten)]
     pub(crate) waiting: WaitingArgs,
+    #[command(flatten)]
+    pub(crate) pace: PaceArgs,
 }
 
 /// `status`.
@@ -274,8 +277,8 @@ pub(crate) struct StatusArgs {
 #[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Only watches: nothing of the run is touched, and ending `wait` does not end the run. \
-A run that was cut off ends it with 130. A run that `run --no-wait` left with a job is watched until somebody \
-has gone on with it; when the job has ended and nobody does, the exit code is 75."
+A run that was cut off ends it with 130. A run that `run --no-wait` left with jobs is watched until somebody \
+has gone on with it; when all have ended and nobody does, the exit code is 75."
 )]
 pub(crate) struct WaitArgs {
     /// A run's id, its key, or `last`.

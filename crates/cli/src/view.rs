@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use gristmill_runner::words::grouped;
+use gristmill_runner::words::{counted, grouped};
 use gristmill_runner::{Event, EventSink, Level, Stage};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
@@ -134,6 +134,19 @@ impl View {
             }
             Event::StageReused { stage, summary } => {
                 self.labelled(GREEN, &format!("{:<10} ", stage.name()), summary);
+            }
+            Event::Probed {
+                rows,
+                content_types,
+                seconds,
+            } => {
+                let rows = counted(*rows, "row");
+                let text = format!(
+                    "{rows} went to the model and came back ({})  {}",
+                    content_types.join(", "),
+                    duration(*seconds)
+                );
+                self.labelled(GREEN, &format!("{:<10} ", "probe"), &text);
             }
             Event::Job {
                 name,

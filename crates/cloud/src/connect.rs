@@ -1,6 +1,7 @@
 //! From configuration to clients: the only place that knows credentials, TLS and proxies.
 
 use crate::config::{CloudConfig, LocalEndpoint, Timeouts};
+use crate::containers::Containers;
 use crate::error::{CloudError, CloudErrorKind};
 use crate::job_logs::JobLogs;
 use crate::store::Store;
@@ -30,6 +31,7 @@ pub struct Cloud {
     store: Store,
     transforms: Transforms,
     job_logs: JobLogs,
+    containers: Option<Containers>,
     is_aws: bool,
     /// The place of S3's endpoint if one is configured: a URL may hold more, such as a password.
     s3_place: Option<String>,
@@ -69,6 +71,7 @@ impl Cloud {
             store: Store::new(reads, writes, &config),
             transforms: Transforms::new(aws_sdk_sagemaker::Client::new(&sdk)),
             job_logs: JobLogs::new(aws_sdk_cloudwatchlogs::Client::new(&sdk)),
+            containers: config.local.clone().map(Containers::new),
             is_aws: s3_url.as_deref().is_none_or(is_aws),
             s3_place: s3_url.as_deref().map(place_of),
         })
@@ -95,6 +98,13 @@ impl Cloud {
     /// What transform jobs log.
     pub fn job_logs(&self) -> JobLogs {
         self.job_logs.clone()
+    }
+
+    /// Models' containers, which can be asked without a job: of the embedded services only, so never of
+    /// AWS.
+    #[must_use]
+    pub fn containers(&self) -> Option<&Containers> {
+        self.containers.as_ref()
     }
 
     /// Transform jobs and models.

@@ -2,7 +2,7 @@
 //!
 //! The only crate with credentials and TLS. It never prints, never looks into the bytes it moves,
 //! and knows nothing of rows. Start at [`Cloud::connect`]: [`Store`] is S3, [`Transforms`] is
-//! SageMaker, [`JobLogs`] is what its jobs log, every failure is a [`CloudError`].
+//! SageMaker, [`JobLogs`] is what its jobs log, [`Containers`] is what only the embedded services have, every failure is a [`CloudError`].
 //!
 //! What holds everywhere:
 //! - an object is written whole or not at all, and the store has confirmed its checksum;
@@ -19,6 +19,7 @@ mod checksum;
 mod classify;
 mod config;
 mod connect;
+mod containers;
 mod download;
 mod error;
 mod job_logs;
@@ -37,6 +38,7 @@ mod uri;
 pub use blocking::BlockingObject;
 pub use config::{CloudConfig, LocalEndpoint, RetryPolicy, Timeouts, Transfer};
 pub use connect::Cloud;
+pub use containers::{Containers, ProbeOutcome, ProbeReport};
 pub use download::{Expected, GetReceipt};
 pub use error::{CloudError, CloudErrorKind, ErrorDetails};
 pub use job_logs::{JobLogs, TRANSFORM_LOG_GROUP};

@@ -1,8 +1,9 @@
 //! An S3 and a SageMaker on loopback that behave as documented.
 //!
 //! One process serves one folder on one port of 127.0.0.1. Requests with an `X-Amz-Target` header
-//! are JSON 1.1 calls (SageMaker, CloudWatch Logs); everything else is S3 with path-style
-//! addresses. Every request is signed and its signature is checked, so a client that is wrong
+//! are JSON 1.1 calls (SageMaker, CloudWatch Logs); `/_gristmill/health` and `/_gristmill/probe` (rows
+//! through a model's container, without a job) are our own; everything else is S3 with path-style
+//! addresses. Every request but for health is signed and its signature is checked, so a client that is wrong
 //! here would be wrong against AWS too.
 //!
 //! The tour:

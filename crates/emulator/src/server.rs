@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
@@ -25,7 +26,7 @@ use crate::endpoint_file::{DirLock, Endpoint, Keys};
 use crate::error::{EmulatorError, ServiceError};
 use crate::faults::{Call, Fault, Faults};
 use crate::idle::Activity;
-use crate::sagemaker::{self, SageMaker};
+use crate::sagemaker::{self, MAX_PROBE_BYTES, SageMaker};
 use crate::signature::{self, Signed};
 use crate::state::AppState;
 use crate::store::ObjectStore;
@@ -34,6 +35,9 @@ use crate::{endpoint_file, s3};
 /// The largest body of a JSON request, in bytes. SageMaker's own limit is not documented; its
 /// requests are a few kilobytes.
 const MAX_JSON_BYTES: usize = 4 * 1024 * 1024;
+
+/// What these services have beside AWS's APIs: S3 has no bucket of such a name.
+const OURS: &str = "/_gristmill/";
 
 /// A client that sends no headers for so long is cut off.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -255,7 +259,9 @@ impl Router {
         if call.creates_a_job() {
             call.running = self.state.sagemaker.running();
         }
-        let fault = self.state.faults.for_call(call);
+        // What is no API of AWS's has no faults of one.
+        let ours = request.uri().path().starts_with(OURS);
+        let fault = (!ours).then(|| self.state.faults.for_call(call)).flatten();
         let mut response = match fault {
             Some(Fault::Reset) => return Err(Withheld),
             Some(Fault::Answer {
@@ -293,9 +299,10 @@ impl Router {
         if json {
             return self.json(request).await;
         }
-        if request.uri().path() == "/_gristmill/health" {
-            let health = json!({ "status": "ok", "pid": std::process::id() });
-            return answer(StatusCode::OK, "application/json", health.to_string());
+        match request.uri().path().strip_prefix(OURS) {
+            Some("health") => return self.health(),
+            Some("probe") => return self.probe(request).await,
+            _ => {}
         }
         match self.s3.call(request.map(Body::from)).await {
             Ok(response) => response,
@@ -303,6 +310,41 @@ impl Router {
                 let message = s3s::StdError::from(e).to_string();
                 fault_answer(false, 500, "InternalError", &message)
             }
+        }
+    }
+
+    fn health(&self) -> Response<Body> {
+        let mut health = json!({ "status": "ok", "pid": std::process::id() });
+        if let Err(why) = self.state.faults.check() {
+            health["faults"] = why.into();
+        }
+        answer(StatusCode::OK, "application/json", health.to_string())
+    }
+
+    /// Rows through a model's container, without a job.
+    async fn probe(&self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let answered = match Limited::new(body, MAX_PROBE_BYTES).collect().await {
+            Ok(body) => {
+                let body = body.to_bytes();
+                match self.verify(&parts, "sagemaker", &body) {
+                    Ok(()) => sagemaker::probe(&self.state, body).await,
+                    Err(error) => Err(error),
+                }
+            }
+            Err(e) => Err(ServiceError::new(
+                "SerializationException",
+                format!("the body cannot be read: {e}"),
+            )),
+        };
+        match answered {
+            Ok(body) => {
+                let mut response = Response::new(Body::from(body));
+                let media = HeaderValue::from_static("application/octet-stream");
+                response.headers_mut().insert(CONTENT_TYPE, media);
+                response
+            }
+            Err(e) => service_error(e.status, e.code, &e.message),
         }
     }
 
@@ -335,6 +377,17 @@ impl Router {
                 "JSON services are called by POST",
             ));
         }
+        self.verify(parts, service, body)?;
+        sagemaker::handle(&self.state, operation, body).await
+    }
+
+    /// Whether a request is signed, for that service.
+    fn verify(
+        &self,
+        parts: &http::request::Parts,
+        service: &str,
+        body: &Bytes,
+    ) -> Result<(), ServiceError> {
         let signed = Signed {
             method: &parts.method,
             uri: &parts.uri,
@@ -344,8 +397,7 @@ impl Router {
         let other = self.state.config.other_s3.as_ref();
         let keys = other.and_then(|o| o.keys_of(&parts.headers));
         let keys = keys.unwrap_or(&self.state.keys);
-        signature::verify(&signed, service, keys, jiff::Timestamp::now())?;
-        sagemaker::handle(&self.state, operation, body).await
+        signature::verify(&signed, service, keys, jiff::Timestamp::now())
     }
 }
 

@@ -531,6 +531,9 @@ pub struct Transform {
     /// What happens to a row that the model refuses.
     #[serde(default)]
     pub on_refused_row: OnRefusedRow,
+    /// Whether the model is asked before the first job.
+    #[serde(default)]
+    pub probe: Probe,
     /// Jobs that share the shards, as written: see [`crate::plan::Plan::waves`].
     #[serde(default)]
     pub jobs: Jobs,
@@ -659,6 +662,22 @@ pub enum OnRefusedRow {
     Fail,
     /// The rows are found and set aside; the others are published.
     Quarantine,
+}
+
+/// `transform.probe`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// With [`Probe::ROWS`] rows, where its container can be reached.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+}
+
+impl Probe {
+    /// Rows that are sent: the fewest that show a container that scores the first of a request only.
+    pub const ROWS: u64 = 2;
 }
 
 /// `assemble`.

@@ -720,6 +720,7 @@ static EXPERIMENT: Kind = Kind::Map(&Map {
 });
 static ON_INTERRUPT: Kind = Kind::Enum(&[word("leave"), word("stop")]);
 static ATTEMPTS: Kind = Kind::Int(1, 10);
+static PROBE: Kind = Kind::Enum(&[word("auto"), word("off")]);
 static ON_REFUSED_ROW: Kind = Kind::Enum(&[word("fail"), word("quarantine")]);
 static JOIN: Kind = Kind::Enum(&[word("local"), word("server")]);
 static ANSWER_COLUMNS: Kind = Kind::Int(1, 100);
@@ -890,6 +891,13 @@ static TRANSFORM: Kind = Kind::Map(&Map {
             "\"fail\"",
             "Rows that the model refuses fail the run, or are found by up to three more jobs over \
              pieces of the shards that failed, and go to quarantine.",
+        ),
+        or(
+            "probe",
+            &PROBE,
+            "\"auto\"",
+            "Where the model's container can be reached, which is under --local, two rows are sent to it \
+             before anything is cut, and two must come back. `off` for containers that count requests.",
         ),
         or(
             "jobs",

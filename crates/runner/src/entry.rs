@@ -102,6 +102,15 @@ pub enum Entry {
         #[serde(default)]
         unlabelled: u64,
     },
+    /// The model's container was sent rows before the first job, and all came back.
+    Probed {
+        /// The transform stage's fingerprint.
+        fingerprint: String,
+        /// How many.
+        rows: u64,
+        /// What the container said that its answers are, each once.
+        content_types: Vec<String>,
+    },
     /// These objects lie where a job will write that is not announced yet: none is its output.
     OutputsThere {
         /// The folder that the job writes to, with a final slash.

@@ -92,6 +92,15 @@ pub enum Event {
         /// Why, for people.
         summary: String,
     },
+    /// The model's container was sent rows before the first job, and all came back.
+    Probed {
+        /// How many.
+        rows: u64,
+        /// What the container said that its answers are, each once.
+        content_types: Vec<String>,
+        /// Seconds, the container's start included.
+        seconds: f64,
+    },
     /// A transform job changed its status.
     Job {
         /// Its name.

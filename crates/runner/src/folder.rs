@@ -241,6 +241,13 @@ impl RunFolder {
                 let _ = std::fs::remove_file(entry.path());
             }
         }
+        let _ = std::fs::remove_dir_all(self.probe());
+    }
+
+    /// What the probe of the model makes, and removes.
+    #[must_use]
+    pub fn probe(&self) -> PathBuf {
+        self.root.join("probe")
     }
 
     /// The folder itself.

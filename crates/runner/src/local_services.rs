@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -23,6 +23,8 @@ pub const IDLE_EXIT_SECONDS: u64 = 15 * 60;
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// What the services assume; the only setting that they take from the caller's environment.
 const ASSUME: &str = "GRISTMILL_ASSUME";
+/// Lines of what they said that are told at most: mistakes are a line each.
+const LINES_TOLD: usize = 20;
 const POLL: Duration = Duration::from_millis(20);
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -56,37 +58,69 @@ impl std::fmt::Debug for LocalServices {
 /// Finds the services of `folder`, or starts them with `<program> local`.
 ///
 /// # Errors
-/// When they do not answer in time; the end of their log is in the message. When they run already and
-/// assume something else than `GRISTMILL_ASSUME` says: they may have jobs, so they are not ended here.
+/// When they do not start, or not in time: by their own exit code, with what they said. `Usage`, when their
+/// `faults.json` holds a mistake, or they run already and assume something else than
+/// `GRISTMILL_ASSUME` says: they may have jobs, so they are not ended here.
 pub fn ensure(program: &Path, folder: &Path) -> Result<LocalServices, RunError> {
     std::fs::create_dir_all(folder).map_err(|e| RunError::io("make", folder, e))?;
     let wanted = std::env::var(ASSUME).unwrap_or_default();
     if let Some(found) = answering(folder) {
-        return in_accord(found, &wanted, folder);
+        return fit(found, &wanted, folder);
     }
     let log = folder.join("services.log");
+    let logged = std::fs::metadata(&log).map_or(0, |m| m.len());
     let mut child = spawn(program, folder, &log)?;
     let begun = Instant::now();
+    let mut exit = ExitCode::Failure;
     while begun.elapsed() < START_LIMIT {
         if let Some(found) = answering(folder) {
-            return in_accord(found, &wanted, folder);
+            return fit(found, &wanted, folder);
         }
-        // One that lost the race for the folder's lock ends at once; the winner will answer.
         let ended = child.try_wait().ok().flatten();
-        if ended.is_some_and(|status| !status.success()) && begun.elapsed() > START_LIMIT / 10 {
-            break;
+        if let Some(code) = ended.filter(|status| !status.success()) {
+            exit = exit_code(code);
+            // One that lost the race for the folder's lock ends at once; the winner will answer.
+            if exit != ExitCode::Temporary || begun.elapsed() > START_LIMIT / 10 {
+                break;
+            }
         }
         std::thread::sleep(POLL);
     }
-    Err(RunError::new(
-        ExitCode::Failure,
+    let (said, help) = said_since(&log, logged);
+    let error = RunError::new(
+        exit,
         format!(
-            "the embedded services in {} did not start: {}",
-            folder.display(),
-            tail(&log)
+            "the embedded services in {} did not start: {said}",
+            folder.display()
         ),
-    )
-    .with_help("`gristmill local --dir` with that folder shows why in the foreground"))
+    );
+    let in_foreground = "`gristmill local --dir` with that folder shows why in the foreground";
+    Err(error.with_help(help.unwrap_or_else(|| in_foreground.to_owned())))
+}
+
+/// What the services' process ended with, as far as it is one of ours.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.and_then(ExitCode::from_number)
+        .unwrap_or(ExitCode::Failure)
+}
+
+/// The services as they are, if they can be used and assume what is wanted.
+fn fit(found: Answering, wanted: &str, folder: &Path) -> Result<LocalServices, RunError> {
+    if let Some(mistake) = found.health.faults {
+        return Err(RunError::new(
+            ExitCode::Usage,
+            format!(
+                "the embedded services in {} answer nothing: {mistake}",
+                folder.display()
+            ),
+        )
+        .with_help(format!(
+            "mend {}, or remove it; `gristmill local --help` tells what stands in it",
+            folder.join("faults.json").display()
+        )));
+    }
+    in_accord(found.services, wanted, folder)
 }
 
 /// The services as they are, if every switch that `wanted` (`name=value,…`) names is so there.
@@ -153,18 +187,29 @@ fn spawn(program: &Path, folder: &Path, log: &Path) -> Result<Child, RunError> {
         .map_err(|e| RunError::io("start", program, e))
 }
 
-fn answering(folder: &Path) -> Option<LocalServices> {
+/// Services that answer.
+struct Answering {
+    services: LocalServices,
+    health: Health,
+}
+
+/// What they say of themselves.
+#[derive(Deserialize)]
+struct Health {
+    pid: u32,
+    /// What is wrong with their `faults.json`: they answer every call of a service with it.
+    faults: Option<String>,
+}
+
+/// Those of a folder, if the process that wrote its endpoint file is the one that answers there.
+fn answering(folder: &Path) -> Option<Answering> {
     let text = std::fs::read_to_string(folder.join("endpoint.json")).ok()?;
     let services: LocalServices = serde_json::from_str(&text).ok()?;
-    healthy(&services).then_some(services)
+    let health = health(&services).filter(|health| health.pid == services.pid)?;
+    Some(Answering { services, health })
 }
 
-/// Asks whether the process that wrote the endpoint file is the one that answers there.
-fn healthy(services: &LocalServices) -> bool {
-    health(services).is_some_and(|body| body.contains(&format!("\"pid\":{}", services.pid)))
-}
-
-fn health(services: &LocalServices) -> Option<String> {
+fn health(services: &LocalServices) -> Option<Health> {
     let address: SocketAddr = services
         .endpoint
         .strip_prefix("http://")?
@@ -179,15 +224,31 @@ fn health(services: &LocalServices) -> Option<String> {
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.take(64 * 1024).read_to_string(&mut answer).ok()?;
-    answer
-        .starts_with("HTTP/1.1 200")
-        .then(|| answer.replace(": ", ":"))
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let is_ok = head.starts_with("HTTP/1.1 200");
+    is_ok.then(|| serde_json::from_str(body).ok()).flatten()
 }
 
-fn tail(log: &Path) -> String {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().rev().take(3).collect();
-    lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+/// What the services logged from an offset on: their error, and what they advise.
+fn said_since(log: &Path, offset: u64) -> (String, Option<String>) {
+    let text = std::fs::read(log).unwrap_or_default();
+    let start = usize::try_from(offset).unwrap_or(usize::MAX);
+    let text = String::from_utf8_lossy(text.get(start..).unwrap_or_default()).into_owned();
+    let (mut said, mut help) = (Vec::new(), None);
+    // Services that came up say how to reach them, with their keys.
+    for line in text.lines().filter(|line| !line.starts_with("export ")) {
+        match line.trim_start().strip_prefix("help: ") {
+            Some(advice) => help = Some(advice.to_owned()),
+            None => said.push(line.strip_prefix("error: ").unwrap_or(line)),
+        }
+    }
+    said.drain(..said.len().saturating_sub(LINES_TOLD));
+    let said = if said.is_empty() {
+        format!("they said nothing in {} s", START_LIMIT.as_secs())
+    } else {
+        said.join("; ")
+    };
+    (said, help)
 }
 
 /// The folder of the embedded services below a work folder.

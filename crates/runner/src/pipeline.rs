@@ -26,7 +26,7 @@ use crate::sample;
 use crate::session::Session;
 use crate::stages::cut::CutJob;
 use crate::stages::score::ScoreJob;
-use crate::stages::{assemble, convert, cut, publish, refused, score, source, watch};
+use crate::stages::{assemble, convert, cut, probe, publish, refused, score, source, watch};
 use crate::target::Target;
 
 /// Does whatever of the pipeline is not done yet.
@@ -385,6 +385,10 @@ async fn run_scoring(
         fingerprint: transform.to_string(),
         shards_fingerprint: ready.shards.to_string(),
     };
+    if probe::is_due(session, &score.fingerprint) {
+        ensure(session, &model).await?;
+        probe::run(session, &ready.plan, &job, &score).await?;
+    }
     let (shards, scored) = cut_and_score(session, ready, &model, job, &score).await?;
     time("shards", shards);
     if let Some(scored) = scored {

@@ -35,6 +35,8 @@ pub struct RunState {
     pub sealed: Option<Sealed>,
     /// Jobs in the order of their launches.
     pub launches: Vec<Launched>,
+    /// The transform stage's fingerprint under which the model's container was asked, and answered well.
+    pub probed: Option<String>,
     /// What lay under the output folders of jobs before they were announced.
     pub outputs_there: BTreeMap<String, Vec<OutputThere>>,
     /// How many of them were announced since an attempt last said how it ended: killed attempts and
@@ -402,6 +404,7 @@ impl RunState {
                 let there = self.outputs_there.entry(output.clone());
                 there.or_insert_with(|| objects.clone());
             }
+            Entry::Probed { fingerprint, .. } => self.probed = Some(fingerprint.clone()),
             Entry::Launching { .. } => self.announce(entry),
             Entry::JobCreated { name, arn, .. } => {
                 if let Some(job) = self.job(name) {

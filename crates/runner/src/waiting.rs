@@ -1,5 +1,6 @@
 //! `gristmill wait`: watches a run that somebody else advances, until it is over.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,6 +15,7 @@ use crate::exit_code::ExitCode;
 use crate::folder::{KeyRecord, WorkFolder};
 use crate::result::{ErrorRecord, RunResult};
 use crate::run::{RunRequest, connect_for};
+use crate::stages::pace::Pace;
 use crate::stages::watch;
 use crate::status::{Look, RUNNING, look};
 
@@ -28,8 +30,8 @@ const MAX_EVENTS_BYTES: u64 = 16 * 1024 * 1024;
 /// Waits until the run that `request` names (see [`crate::resume_request`]) is over, and gives its
 /// result with its own exit code. Nothing of the run is touched.
 ///
-/// A run that `run --no-wait` left waiting for a job is watched too: the job is described at the pace
-/// of a run. When it has ended and nobody goes on, or `timeout` has passed, the exit code is
+/// A run that `run --no-wait` left waiting for jobs is watched too: they are described at the pace
+/// of a run. When all have ended and nobody goes on, or `timeout` has passed, the exit code is
 /// `Temporary`, and the result says what to do.
 ///
 /// # Errors
@@ -47,17 +49,18 @@ pub async fn wait(
     let work = WorkFolder::open(&request.work_dir)?;
     let begun = Instant::now();
     let mut seen = Seen::new(&work, record)?;
-    let mut job = JobWatch::default();
+    let mut jobs = Jobs::new(request.local);
     loop {
         seen.refresh(&work, sink.as_ref())?;
         let result = &seen.look.result;
         match (result.status.as_str(), &seen.look.state.waiting) {
-            (RUNNING, _) => job = JobWatch::default(),
+            (RUNNING, _) => jobs = Jobs::new(request.local),
             (WAITING, Some(left)) => {
-                let looking = job.look(request, left, sink.as_ref());
+                let names = under_way(&seen.look, left);
+                let looking = jobs.look(request, &names, sink.as_ref());
                 let ended = interrupt.guard(looking).await.map_err(unaffected)?;
-                if let Some(status) = ended {
-                    return Ok(nobody_goes_on(result.clone(), left, &status));
+                if let Some(ended) = ended {
+                    return Ok(nobody_goes_on(result.clone(), &ended));
                 }
             }
             _ => return Ok(result.clone()),
@@ -92,11 +95,28 @@ fn still_under_way(mut result: RunResult, timeout: Option<Duration>) -> RunResul
     result
 }
 
-fn nobody_goes_on(mut result: RunResult, job: &JobSeen, status: &str) -> RunResult {
+/// The jobs that a waiting run was left with; the one that it named first.
+fn under_way(look: &Look, left: &JobSeen) -> Vec<String> {
+    let open = look.state.open_jobs().filter(|l| l.arn.is_some());
+    let others = open.map(|l| l.name()).filter(|name| *name != left.name);
+    let names = std::iter::once(left.name.as_str()).chain(others);
+    names.map(str::to_owned).collect()
+}
+
+/// `ended`: names and states, at least one.
+fn nobody_goes_on(mut result: RunResult, ended: &[(String, String)]) -> RunResult {
+    let each = ended
+        .iter()
+        .map(|(name, status)| format!("job {name} is {status}"));
+    let left = if ended.len() == 1 {
+        "it was"
+    } else {
+        "they were"
+    };
     result.error = Some(ErrorRecord {
         message: format!(
-            "job {} is {status}, and nobody goes on with the run: it was left by --no-wait",
-            job.name
+            "{}, and nobody goes on with the run: {left} left by --no-wait",
+            each.collect::<Vec<_>>().join(", ")
         ),
         help: Some(format!(
             "`gristmill resume {}`, or the same `run` command, goes on",
@@ -199,49 +219,91 @@ impl Follower {
     }
 }
 
-/// The job that a waiting run was left with.
+/// The jobs that a waiting run was left with, described at the pace of a run.
+struct Jobs {
+    transforms: Option<Transforms>,
+    pace: Pace,
+    watched: BTreeMap<String, JobWatch>,
+}
+
 #[derive(Default)]
 struct JobWatch {
-    transforms: Option<Transforms>,
     next: Option<Instant>,
     pause: Option<Duration>,
     shown: Option<String>,
     ended: Option<(Instant, String)>,
 }
 
-impl JobWatch {
-    /// Describes the job when it is time to. Its status, once it has ended and nobody has gone on
-    /// with the run for a while.
+impl Jobs {
+    fn new(local: bool) -> Self {
+        Self {
+            transforms: None,
+            pace: Pace::new(local),
+            watched: BTreeMap::new(),
+        }
+    }
+
+    /// Describes the job for which it is time, one a call. Names and states of all, once they have
+    /// ended and nobody has gone on with the run for a while.
     async fn look(
         &mut self,
         request: &RunRequest,
-        job: &JobSeen,
+        names: &[String],
         sink: &dyn EventSink,
-    ) -> Result<Option<String>, RunError> {
-        if let Some((at, status)) = &self.ended {
-            let grace = if request.local { LOCAL_GRACE } else { GRACE };
-            return Ok((at.elapsed() >= grace).then(|| status.clone()));
+    ) -> Result<Option<Vec<(String, String)>>, RunError> {
+        let now = Instant::now();
+        let due = |job: Option<&JobWatch>| match job {
+            Some(job) if job.ended.is_some() => None,
+            Some(job) => Some(job.next.unwrap_or(now)),
+            None => Some(now),
+        };
+        let open = names.iter().filter_map(|name| {
+            let at = due(self.watched.get(name))?;
+            Some((at, name))
+        });
+        let Some((at, name)) = open.min() else {
+            return Ok(self.all_ended(names, request.local));
+        };
+        if self.pace.at(at) <= now {
+            self.pace.looked(now);
+            self.describe(request, name, sink).await?;
         }
-        if self.next.is_some_and(|next| Instant::now() < next) {
-            return Ok(None);
-        }
+        Ok(None)
+    }
+
+    fn all_ended(&self, names: &[String], local: bool) -> Option<Vec<(String, String)>> {
+        let grace = if local { LOCAL_GRACE } else { GRACE };
+        let ended = names.iter().map(|name| {
+            let (at, status) = self.watched.get(name)?.ended.as_ref()?;
+            (at.elapsed() >= grace).then(|| (name.clone(), status.clone()))
+        });
+        ended.collect()
+    }
+
+    async fn describe(
+        &mut self,
+        request: &RunRequest,
+        name: &str,
+        sink: &dyn EventSink,
+    ) -> Result<(), RunError> {
         let transforms = self.transforms(request).await?;
-        match transforms.describe_job(&job.name).await {
+        let job = self.watched.entry(name.to_owned()).or_default();
+        match transforms.describe_job(name).await {
             Ok(Some(info)) => {
                 let status = watch::status_name(&info.status).to_owned();
-                self.show(&job.name, &status, watch::age(&info), sink);
+                job.show(name, &status, watch::age(&info), sink);
                 if info.status.is_terminal() {
-                    self.ended = Some((Instant::now(), status));
+                    job.ended = Some((Instant::now(), status));
                 }
             }
-            Ok(None) => self.ended = Some((Instant::now(), "gone".to_owned())),
+            Ok(None) => job.ended = Some((Instant::now(), "gone".to_owned())),
             Err(e) if e.kind == CloudErrorKind::Throttled => {}
             Err(e) => return Err(e.into()),
         }
-        let pause = watch::next_pause(self.pause, request.local);
-        self.pause = Some(pause);
-        self.next = Some(Instant::now() + pause);
-        Ok(None)
+        let pause = watch::next_pause(job.pause, request.local);
+        job.pause = Some(pause);
+        job.next = Some(Instant::now() + pause);
+        Ok(())
     }
 
     async fn transforms(&mut self, request: &RunRequest) -> Result<Transforms, RunError> {
@@ -252,7 +314,9 @@ impl JobWatch {
         let cloud = cloud.ok_or_else(|| RunError::bug("a job without a service"))?;
         Ok(self.transforms.insert(cloud.transforms()).clone())
     }
+}
 
+impl JobWatch {
     fn show(&mut self, name: &str, status: &str, seconds: u64, sink: &dyn EventSink) {
         if self.shown.as_deref() != Some(status) {
             sink.emit(&Event::Job {

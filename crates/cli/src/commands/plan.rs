@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use gristmill_plan::Plan;
-use gristmill_plan::spec::{Label, LabelRule, OnMissing, OnRefusedRow, Transform};
+use gristmill_plan::spec::{Label, LabelRule, OnMissing, OnRefusedRow, Probe, Transform};
 use gristmill_runner::{ExitCode, RunError, RunRequest, preview};
 
 use crate::answer::Printer;
@@ -20,7 +20,7 @@ pub(crate) fn plan(args: PlanArgs, printer: &Printer) -> Result<ExitCode, RunErr
     let plan = runtime()?.block_on(preview(&request))?;
     let value = serde_json::to_value(&plan).map_err(|e| RunError::bug(e.to_string()))?;
     let mut text = String::new();
-    describe(&mut text, &plan).map_err(|e| RunError::bug(e.to_string()))?;
+    describe(&mut text, &plan, request.local).map_err(|e| RunError::bug(e.to_string()))?;
     printer.answer(&text, &value);
     // A run would be refused: whoever asks before it shall know that without reading.
     Ok(match plan.over_budget {
@@ -29,11 +29,12 @@ pub(crate) fn plan(args: PlanArgs, printer: &Printer) -> Result<ExitCode, RunErr
     })
 }
 
-fn describe(out: &mut String, plan: &Plan) -> std::fmt::Result {
+fn describe(out: &mut String, plan: &Plan, local: bool) -> std::fmt::Result {
     writeln!(out, "{}", plan.name)?;
     describe_source(out, plan)?;
     describe_columns(out, plan)?;
     describe_estimate(out, plan)?;
+    describe_probe(out, plan, local)?;
     plan_jobs::describe(out, plan)?;
     for warning in &plan.warnings {
         writeln!(out, "warning: {warning}")?;
@@ -131,6 +132,16 @@ fn describe_estimate(out: &mut String, plan: &Plan) -> std::fmt::Result {
         writeln!(out, "  jobs          {}", jobs(transform, plan.waves.jobs))?;
     }
     Ok(())
+}
+
+/// What goes to the model before the first job: under `--local`, where its container can be reached.
+fn describe_probe(out: &mut String, plan: &Plan, local: bool) -> std::fmt::Result {
+    let probe = plan.transform.as_ref().map(|t| t.probe);
+    if !local || probe != Some(Probe::Auto) {
+        return Ok(());
+    }
+    let rows = counted(Probe::ROWS, "row");
+    writeln!(out, "  probe         {rows} before launch")
 }
 
 /// How many jobs there may be, and why more than one.

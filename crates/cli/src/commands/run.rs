@@ -37,8 +37,13 @@ pub(crate) fn resume(
     let request = RunRequest {
         overwrite: args.overwrite,
         no_wait: args.waiting.no_wait,
+        prices: args.pace.prices()?,
+        rows_per_second: args.pace.rows_per_second,
         ..known_run(&args.run, &args.work)?
     };
+    if request.local {
+        local_assume::check_variable()?;
+    }
     carry_out(global, &request, printer)
 }
 

@@ -92,7 +92,7 @@ fn what_cannot_be_put_right_is_refused_with_its_counts() {
         told.lines().next().unwrap().to_owned()
     };
     let with = |answer: &str| {
-        let lab = Lab::new();
+        let lab = Lab::unprobed();
         lab.edit("format: csv, max_rows: 100", "format: csv");
         lab.answer(answer);
         lab
@@ -105,6 +105,7 @@ fn what_cannot_be_put_right_is_refused_with_its_counts() {
     );
     // Each list is one row's, unless it is stated that it is a request's.
     let lists = lab("batch", JSON, "prediction[0]");
+    lists.skip_probe();
     assert!(told(&lists).contains("state `assemble.answers: batches`"));
     // Stated, the answers that are there count: they are not paid for again.
     lists.edit(

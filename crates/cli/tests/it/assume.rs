@@ -115,6 +115,39 @@ fn the_variable_reaches_the_services_that_a_run_starts() {
     "#);
 }
 
+/// A mistake in the list of faults ends a run at once, whether it starts the services or finds them.
+#[test]
+fn a_mistake_among_the_faults_is_told_with_its_line() {
+    let lab = Lab::new();
+    let faults = ".gristmill/local/faults.json";
+    let rules = "[\n  { \"fault\": \"drop_row\" },\n  { \"fault\": \"drop_rows\" }\n]\n";
+    lab.project.write(faults, rules);
+    let told = lab.told(lab.run(&[]), 2);
+    insta::assert_snapshot!(told, @r##"
+    the embedded services in DIR/.gristmill/local answer nothing: faults.json: line 3, rule 2: there is no fault "drop_rows"; did you mean "drop_row"?
+    help: mend DIR/.gristmill/local/faults.json, or remove it; `gristmill local --help` tells what stands in it
+    "##);
+    assert_eq!(lab.told(lab.run(&[]), 2), told);
+    lab.project.write(faults, "[ { ]");
+    insta::assert_snapshot!(lab.told(lab.run(&[]), 2), @r"
+    the embedded services in DIR/.gristmill/local answer nothing: faults.json: key must be a string at line 1 column 5
+    help: mend DIR/.gristmill/local/faults.json, or remove it; `gristmill local --help` tells what stands in it
+    ");
+    lab.project.write(faults, "[]");
+    lab.run(&[]).expect(0);
+}
+
+/// What the services say when they cannot start is what the run says, with their exit code.
+#[test]
+fn services_that_do_not_start_say_why() {
+    let lab = Lab::new();
+    lab.project.write(".gristmill/local/keys.json", "{");
+    insta::assert_snapshot!(lab.told(lab.run(&[]), 1), @r"
+    the embedded services in DIR/.gristmill/local did not start: DIR/.gristmill/local/keys.json is damaged: EOF while parsing an object at line 1 column 1
+    help: `gristmill local --dir` with that folder shows why in the foreground
+    ");
+}
+
 #[test]
 fn the_help_tells_of_faults() {
     let project = Project::new();

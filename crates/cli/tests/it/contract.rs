@@ -101,7 +101,7 @@ fn a_success_and_its_reuse() {
 
 #[test]
 fn failures_of_every_kind() {
-    let lab = Lab::new();
+    let lab = Lab::unprobed();
     lab.answer("short");
     let model = answer(&lab, lab.run(&RESULT), 69);
     assert_eq!(

@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, ROWS, sums};
+use crate::lab::{Lab, ROWS, sums, wait};
+use crate::project::Done;
 
 /// What comes of a fault.
 enum End {
@@ -35,13 +36,29 @@ impl Calm {
 
     /// Runs under rules; then, without them, the same command comes to its end.
     fn under(&self, name: &str, rules: &Value, end: &End) {
-        let lab = &self.lab;
-        let faults = ".gristmill/local/faults.json";
-        lab.project.write(faults, rules.to_string());
+        self.lab.project.write(FAULTS, rules.to_string());
         let out = format!("out={name}");
         let args = ["-p", out.as_str(), "--run-key", name];
+        let done = self.lab.run(&args);
+        self.comes_to(name, &args, done, end);
+    }
+
+    /// As [`Calm::under`], with a timeout that a job which never ends comes to.
+    fn in_a_hurry(&self, name: &str, rules: &Value, end: &End) {
+        let lab = &self.lab;
+        lab.project.write(FAULTS, rules.to_string());
+        let out = format!("out={name}");
+        let args = ["-p", out.as_str(), "--run-key", name];
+        lab.edit("job_timeout: 1h", "job_timeout: 1s");
         let done = lab.run(&args);
-        lab.project.write(faults, "[]");
+        lab.edit("job_timeout: 1s", "job_timeout: 1h");
+        self.comes_to(name, &args, done, end);
+    }
+
+    /// Holds a run under rules to what is expected; without them, the same command comes to its end.
+    fn comes_to(&self, name: &str, args: &[&str], done: Done, end: &End) {
+        let lab = &self.lab;
+        lab.project.write(FAULTS, "[]");
         match end {
             End::Same(jobs) => {
                 let done = done.expect(0).json();
@@ -61,7 +78,7 @@ impl Calm {
                 assert_eq!(there, Vec::<String>::new(), "{name}");
                 // Mended, it is gone on with, and nothing that was refused is taken.
                 let late = matches!(end, End::RefusedLate(..));
-                let again = [args.as_slice(), if late { &["--fresh"] } else { &[] }].concat();
+                let again = [args, if late { &["--fresh"] } else { &[] }].concat();
                 let mended = lab.run(&again).expect(0).json();
                 assert_eq!(lab.published(&mended), self.wanted, "{name}, mended");
             }
@@ -74,6 +91,9 @@ impl Calm {
         }
     }
 }
+
+/// The rules of the lab's services.
+const FAULTS: &str = ".gristmill/local/faults.json";
 
 /// The second of three shards.
 const SECOND: &str = "*-00001.csv";
@@ -274,4 +294,67 @@ fn calls_that_fail() {
             End::Refused(69, &["-00001.csv, rows 101 to 200: no output"]),
         ),
     ]);
+}
+
+/// Our own timeout ends it, and whoever calls again gets another job.
+#[test]
+fn a_job_that_never_ends() {
+    Calm::new(&[]).in_a_hurry(
+        "stuck",
+        &json!([{ "fault": "stuck", "jobs": 1 }]),
+        &End::Refused(124, &["ran longer than job_timeout (1 s)"]),
+    );
+}
+
+/// It may still write, so that only a new run is safe.
+#[test]
+fn a_job_that_does_not_stop() {
+    Calm::new(&[]).in_a_hurry(
+        "stopping",
+        &json!([{ "fault": "stuck", "jobs": 1 }, { "fault": "stopping", "jobs": 1 }]),
+        &End::RefusedLate(124, &["ran longer than job_timeout (1 s)"]),
+    );
+}
+
+#[test]
+fn a_job_that_somebody_stops() {
+    let calm = Calm::new(&[]);
+    let lab = &calm.lab;
+    let before = lab.jobs();
+    lab.project
+        .write(FAULTS, json!([{ "fault": "stuck", "jobs": 1 }]).to_string());
+    let args = ["-p", "out=stopped", "--run-key", "stopped"];
+    let run = lab.start(&args);
+    lab.wait_for_job(&before);
+    lab.stop_jobs();
+    let end = End::Refused(
+        69,
+        &["ended as Stopped", "3 of 3 shards have no usable output"],
+    );
+    calm.comes_to("stopped", &args, wait(run), &end);
+}
+
+/// What it did is not known, so that only a new run is safe.
+#[test]
+fn a_job_that_vanishes() {
+    Calm::new(&[]).under_all(&[(
+        "vanish",
+        json!([{ "fault": "vanish", "jobs": 1 }]),
+        End::RefusedLate(69, &["is no longer known to the service"]),
+    )]);
+}
+
+#[test]
+fn an_account_without_room() {
+    Calm::new(&[]).under_all(&[(
+        "limit",
+        json!([{ "fault": "limit", "times": 3 }]),
+        End::Same(1),
+    )]);
+    let brief = [("job_timeout: 1h", "job_timeout: 1h\n  capacity_wait: 1s")];
+    Calm::new(&brief).under_all(&[(
+        "no-room",
+        json!([{ "fault": "limit" }]),
+        End::Refused(75, &["was not let in", "ResourceLimitExceeded"]),
+    )]);
 }

@@ -7,7 +7,7 @@ use crate::resume::kill_at_line;
 
 /// 256 rows in 64 shards.
 fn lab_of_64() -> Lab {
-    let lab = Lab::new();
+    let lab = Lab::unprobed();
     lab.project.write("rows.csv", rows(0..256));
     lab.edit("max_rows: 100", "max_rows: 4");
     lab

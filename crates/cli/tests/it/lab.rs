@@ -80,9 +80,21 @@ impl Lab {
         lab
     }
 
-    /// A lab whose model does not start before [`Lab::let_go`].
-    pub(crate) fn waiting() -> Self {
+    /// A lab whose model is not asked before the first job: what it does wrong, the job finds.
+    pub(crate) fn unprobed() -> Self {
         let lab = Self::new();
+        lab.skip_probe();
+        lab
+    }
+
+    /// From now on the model is not asked before the first job.
+    pub(crate) fn skip_probe(&self) {
+        self.edit("  job_timeout: 1h\n", "  job_timeout: 1h\n  probe: off\n");
+    }
+
+    /// A lab whose model does not start before [`Lab::let_go`], and is not asked before.
+    pub(crate) fn waiting() -> Self {
+        let lab = Self::unprobed();
         std::fs::remove_file(lab.project.path("go")).unwrap();
         lab
     }
@@ -186,6 +198,26 @@ impl Lab {
     pub(crate) fn jobs(&self) -> Vec<String> {
         let listed = self.ask(async |cloud| cloud.transforms().list_jobs("-").await.unwrap());
         listed.into_iter().map(|job| job.name).collect()
+    }
+
+    /// Waits for a job that is not one of these.
+    #[track_caller]
+    pub(crate) fn wait_for_job(&self, known: &[String]) {
+        wait_until("another job", || {
+            self.jobs().iter().any(|j| !known.contains(j))
+        });
+    }
+
+    /// Stops all jobs that are under way, as somebody else may.
+    pub(crate) fn stop_jobs(&self) {
+        self.ask(async |cloud| {
+            let transforms = cloud.transforms();
+            for job in transforms.list_jobs("-").await.unwrap() {
+                if job.status == JobStatus::InProgress {
+                    transforms.stop_job(&job.name).await.unwrap();
+                }
+            }
+        });
     }
 
     /// Their states, the newest first.

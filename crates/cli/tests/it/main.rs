@@ -25,6 +25,7 @@ mod no_wait;
 mod parameters;
 mod parquet_scoring;
 mod planning;
+mod probing;
 mod project;
 mod publishing;
 mod ready;

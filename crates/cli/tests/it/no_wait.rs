@@ -124,7 +124,7 @@ fn killed_calls_in_between_change_nothing() {
 
 #[test]
 fn a_job_that_fails_ends_it() {
-    let lab = Lab::new();
+    let lab = Lab::unprobed();
     lab.answer("short");
     let mut last = poll(&lab);
     wait_until("the end", || {

@@ -116,7 +116,7 @@ fn a_budget_that_cannot_be_kept_refuses_before_anything_is_sent() {
 
 #[test]
 fn what_was_chosen_is_kept_when_instances_change() {
-    let lab = Lab::new();
+    let lab = Lab::unprobed();
     open(&lab);
     lab.project.write("rows.csv", rows(0..2_000));
     lab.edit("job_timeout: 1h", "job_timeout: 1h\n  max_attempts: 1");

@@ -165,7 +165,7 @@ fn a_model_that_answers_500_fails_and_is_not_paid_twice_for_what_it_did() {
 
 #[test]
 fn one_row_too_few_is_never_published() {
-    let lab = Lab::new();
+    let lab = Lab::unprobed();
     lab.answer("short");
     let told = lab.refusal(lab.run(&[]), 69);
     assert_snapshot!(told.lines().next().unwrap(), @"job sums-HASH-a1 ended as Completed. 3 of 3 shards have no usable output (RUN-00000.csv, rows 1 to 100: 100 rows were sent and 99 came back; RUN-00001.csv, rows 101 to 200: 100 rows were sent and 99 came back; RUN-00002.csv, rows 201 to 250: 50 rows were sent and 49 came back). Nothing was published");
@@ -173,7 +173,7 @@ fn one_row_too_few_is_never_published() {
 
 #[test]
 fn one_row_too_many_is_never_published() {
-    let lab = Lab::new();
+    let lab = Lab::unprobed();
     lab.answer("long");
     let told = lab.refusal(lab.run(&[]), 69);
     assert!(
@@ -185,7 +185,7 @@ fn one_row_too_many_is_never_published() {
 #[test]
 fn an_answer_that_is_no_number_is_never_published() {
     for answer in ["text:oops", "text:", "text:[]"] {
-        let lab = Lab::new();
+        let lab = Lab::unprobed();
         lab.answer(answer);
         let told = lab.refusal(lab.run(&[]), 69);
         if answer == "text:oops" {
@@ -202,7 +202,7 @@ fn an_answer_that_is_no_number_is_never_published() {
 
 #[test]
 fn answers_as_python_lists_are_taken() {
-    let lab = Lab::new();
+    let lab = Lab::unprobed();
     lab.answer("text:[0.25, 0.75]");
     lab.edit("from: \"prediction[0]\"", "from: \"prediction[1]\"");
     let done = lab.run(&[]).expect(0).json();

@@ -466,7 +466,7 @@ fn a_conversion_killed_anywhere() {
 /// Killed again and again, each time a little further: it still comes to its end, by one job.
 #[test]
 fn killed_twenty_times_in_a_row() {
-    let lab = Lab::new();
+    let lab = Lab::unprobed();
     let calm = lab.run(&["-p", "out=calm"]).expect(0).json();
     let wanted = lab.published(&calm);
     let other = lab.ledger();

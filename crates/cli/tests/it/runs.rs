@@ -237,7 +237,7 @@ fn cancel_stops_the_job_of_a_run_that_nobody_works_on() {
 /// one that a process works on.
 #[test]
 fn cancel_leaves_alone_what_is_over_or_not_meant() {
-    let lab = Lab::new();
+    let lab = Lab::unprobed();
     lab.answer("short");
     let failed = lab.run(&[]).expect(69).json();
     let old = failed["run_id"].as_str().unwrap();

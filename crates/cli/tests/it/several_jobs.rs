@@ -11,7 +11,7 @@ const ROWS: usize = 256;
 
 /// 256 rows in 16 shards.
 fn lab_of_16() -> Lab {
-    let lab = Lab::new();
+    let lab = Lab::unprobed();
     lab.project.write("rows.csv", rows(0..ROWS));
     lab.edit("max_rows: 100", "max_rows: 16");
     lab
@@ -224,6 +224,37 @@ fn no_wait_sees_to_all_of_them() {
     });
     let done = done.unwrap();
     assert_eq!((lab.scores(&done), lab.jobs().len()), (sums(0..ROWS), 3));
+}
+
+/// `wait` tells of each, and says that nobody goes on once all have ended.
+#[test]
+fn wait_follows_all_of_them() {
+    let lab = lab_of_16();
+    share_among(&lab, 2);
+    std::fs::remove_file(lab.project.path("go")).unwrap();
+    lab.run(&["--no-wait"]).expect(75);
+    let waiting = lab.project.start(&["wait", "--output", "json"]);
+    lab.let_go();
+    let told = crate::lab::wait(waiting).expect(75);
+    let mut names = lab.jobs();
+    names.sort();
+    for name in &names {
+        let ended = format!("job {name}: Completed");
+        assert!(told.stderr.contains(&ended), "{}", told.stderr);
+    }
+    let message = told.json()["error"]["message"].to_string();
+    let each = names.iter().map(|name| format!("job {name} is Completed"));
+    let each = each.collect::<Vec<_>>().join(", ");
+    assert!(
+        message.contains(&format!("{each}, and nobody goes on with the run")),
+        "{message}"
+    );
+    let done = lab
+        .project
+        .run(&["resume", "--output", "json"])
+        .expect(0)
+        .json();
+    assert_eq!(lab.scores(&done), sums(0..ROWS));
 }
 
 #[test]

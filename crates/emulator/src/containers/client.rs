@@ -63,6 +63,14 @@ pub(crate) struct Invocation {
     pub(crate) timeout: Duration,
 }
 
+/// What the container answered to an invocation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answer {
+    /// As sent; of an empty answer (204), none.
+    pub(crate) content_type: Option<String>,
+    pub(crate) body: Bytes,
+}
+
 /// Why an invocation gave no answer to keep.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvokeError {
@@ -131,7 +139,7 @@ impl Client {
         &self,
         request: Request<Body>,
         timeout: Duration,
-    ) -> Result<(StatusCode, Bytes), InvokeError> {
+    ) -> Result<(StatusCode, Answer), InvokeError> {
         let exchange = async {
             let reply = self
                 .http
@@ -139,7 +147,12 @@ impl Client {
                 .await
                 .map_err(|e| e.to_string())?;
             let (head, body) = reply.into_parts();
-            Ok::<_, String>((head.status, whole(&head.headers, body).await?))
+            let content_type = head.headers.get(header::CONTENT_TYPE);
+            let answer = Answer {
+                content_type: content_type.map(|t| String::from_utf8_lossy(t.as_bytes()).into()),
+                body: whole(&head.headers, body).await?,
+            };
+            Ok::<_, String>((head.status, answer))
         };
         match tokio::time::timeout(timeout, exchange).await {
             Ok(answer) => answer.map_err(InvokeError::NoResponse),
@@ -165,7 +178,9 @@ impl Client {
             return ExecutionParameters::default();
         };
         match self.exchange(request, PING_TIMEOUT).await {
-            Ok((StatusCode::OK, body)) => serde_json::from_slice(&body).unwrap_or_default(),
+            Ok((StatusCode::OK, answer)) => {
+                serde_json::from_slice(&answer.body).unwrap_or_default()
+            }
             _ => ExecutionParameters::default(),
         }
     }
@@ -175,7 +190,7 @@ impl Client {
         &self,
         invocation: &Invocation,
         payload: &Payload,
-    ) -> Result<Bytes, InvokeError> {
+    ) -> Result<Answer, InvokeError> {
         let body = match payload {
             Payload::Bytes(bytes) => full(bytes.clone()),
             Payload::Chunked(bytes) => chunked(bytes.clone()),
@@ -200,10 +215,11 @@ impl Client {
                 request.headers_mut().insert(name, value);
             }
         }
-        let (status, body) = self.exchange(request, invocation.timeout).await?;
+        let (status, answer) = self.exchange(request, invocation.timeout).await?;
+        let body = &answer.body;
         match status {
-            StatusCode::OK => Ok(body),
-            StatusCode::NO_CONTENT => Ok(Bytes::new()),
+            StatusCode::OK => Ok(answer),
+            StatusCode::NO_CONTENT => Ok(Answer::default()),
             _ => Err(InvokeError::Status {
                 status: status.as_u16(),
                 message: String::from_utf8_lossy(&body[..body.len().min(1024)]).into_owned(),

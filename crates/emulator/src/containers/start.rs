@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -23,6 +23,8 @@ const PING_VARIABLE: &str = "GRISTMILL_PING_LIMIT_SECONDS";
 const PING_PAUSE: Duration = Duration::from_millis(50);
 /// Between the closed standard input and the kill.
 const END_LIMIT: Duration = Duration::from_secs(6);
+/// Content types that are kept of a container's answers.
+const MOST_CONTENT_TYPES: usize = 8;
 /// A container's log line is cut at this length.
 const MAX_LOG_LINE: usize = 16 << 10;
 
@@ -74,6 +76,8 @@ pub(crate) struct ContainerSpec {
 pub(crate) struct Container {
     client: Client,
     process: Option<(Child, ChildStdin)>,
+    /// Of its answers so far, each once.
+    content_types: Mutex<Vec<String>>,
 }
 
 impl Container {
@@ -89,15 +93,20 @@ impl Container {
                         image: "gristmill.local/url",
                         variable: URL_VARIABLE,
                     })?;
-                Self {
-                    client: Client::new(url),
-                    process: None,
-                }
+                Self::new(Client::new(url), None)
             }
             Image::Onnx | Image::Command => Self::spawn(spec).await?,
         };
         container.wait_until_ready(limit).await?;
         Ok(container)
+    }
+
+    fn new(client: Client, process: Option<(Child, ChildStdin)>) -> Self {
+        Self {
+            client,
+            process,
+            content_types: Mutex::default(),
+        }
     }
 
     async fn spawn(spec: ContainerSpec) -> Result<Self, ContainerError> {
@@ -120,10 +129,8 @@ impl Container {
             forward_lines(err, Arc::clone(&spec.log));
         }
         let process = child.stdin.take().map(|stdin| (child, stdin));
-        Ok(Self {
-            client: Client::new(&format!("http://127.0.0.1:{port}")),
-            process,
-        })
+        let client = Client::new(&format!("http://127.0.0.1:{port}"));
+        Ok(Self::new(client, process))
     }
 
     async fn wait_until_ready(&mut self, limit: Duration) -> Result<(), ContainerError> {
@@ -159,7 +166,26 @@ impl Container {
         invocation: &Invocation,
         payload: &Payload,
     ) -> Result<Bytes, InvokeError> {
-        self.client.invoke(invocation, payload).await
+        let answer = self.client.invoke(invocation, payload).await?;
+        let mut known = self.known_content_types();
+        if let Some(found) = answer.content_type
+            && known.len() < MOST_CONTENT_TYPES
+            && !known.contains(&found)
+        {
+            known.push(found);
+        }
+        Ok(answer.body)
+    }
+
+    /// What its answers said that they are, each once, in the order in which they came.
+    pub(crate) fn content_types(&self) -> Vec<String> {
+        self.known_content_types().clone()
+    }
+
+    fn known_content_types(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        // A panic while it is held leaves a whole list.
+        let known = self.content_types.lock();
+        known.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the process and waits for it; one that ignores its standard input is killed.

@@ -197,7 +197,8 @@ pub fn faults_help() -> String {
 that fits and is not used up acts; each lets `skip` things through, then acts `times` times (always), on a `share` \
 of them (1.0). `job` and `object` are names with * and ?, an object's with or without its folders, or lists of \
 them; `batch` and `row` count from 1. `skip_jobs` and `jobs` count the jobs that fit: \"jobs\": 1 is only the first. \
-While the file holds a mistake, every call is answered with InvalidFaults and what is wrong.\n\n  \
+While the file holds a mistake, every call is answered with InvalidFaults and what is wrong. None acts on the \
+probe of a model (`transform.probe`), which is no job.\n\n  \
 [ { \"fault\": \"status\", \"object\": [\"*-00003.csv\", \"*-00040.csv\"], \"batch\": 2, \"jobs\": 1 },\n    \
 { \"target\": \"SageMaker.CreateTransformJob\", \"times\": 1, \"lost\": true } ]\n",
     );

@@ -125,6 +125,14 @@ impl Faults {
         }
     }
 
+    /// No rules, ever.
+    pub(crate) fn none() -> Self {
+        Self {
+            path: Arc::default(),
+            loaded: Arc::default(),
+        }
+    }
+
     /// The fault for a call. A file that is no list of rules is an answer of its own, so that a
     /// mistake in it does not pass for a test that found nothing.
     pub(crate) fn for_call(&self, call: Call<'_>) -> Option<Fault> {
@@ -137,6 +145,12 @@ impl Faults {
             });
         }
         loaded.rules.iter_mut().find_map(|rule| rule.for_call(call))
+    }
+
+    /// Whether the file holds a mistake, and which.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.refresh(&self.path)
     }
 
     /// What `pick` makes of the first rule that fits a job's spot and is not used up. A file with a

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
@@ -134,12 +135,18 @@ pub(crate) enum JobFault {
 
 /// Parses the file. The error names every rule that cannot be used.
 pub(super) fn parse(text: &[u8]) -> Result<Vec<Rule>, String> {
-    let list: Vec<Value> = serde_json::from_slice(text).map_err(|e| format!("faults.json: {e}"))?;
+    let list: Vec<&RawValue> =
+        serde_json::from_slice(text).map_err(|e| format!("faults.json: {e}"))?;
     let (mut rules, mut mistakes) = (Vec::new(), Vec::new());
     for (number, entry) in (1..).zip(&list) {
-        match Rule::parse(entry) {
+        let value: Value = serde_json::from_str(entry.get())
+            .map_err(|e| format!("faults.json: rule {number}: {e}"))?;
+        match Rule::parse(&value) {
             Ok(rule) => rules.push(rule),
-            Err(why) => mistakes.push(format!("rule {number}: {why}")),
+            Err(why) => {
+                let line = line_of(text, entry.get());
+                mistakes.push(format!("line {line}, rule {number}: {why}"));
+            }
         }
     }
     if mistakes.is_empty() {
@@ -147,6 +154,13 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<Rule>, String> {
     } else {
         Err(format!("faults.json: {}", mistakes.join("; ")))
     }
+}
+
+/// The line, from 1, in which a part of a text begins.
+fn line_of(text: &[u8], part: &str) -> usize {
+    let offset = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+    let before = text.get(..offset).unwrap_or_default();
+    1 + before.iter().filter(|b| **b == b'\n').count()
 }
 
 impl Rule {

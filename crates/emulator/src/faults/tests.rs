@@ -121,16 +121,16 @@ fn all_mistakes_are_said_by_their_rule() {
         r#"[{"fault":"drop_rows"},{"fault":"drop_row","batch":1},{"fault":"drop_row","row":0},{"lots":true},
             {"status":200,"lost":true},{"fault":"end","status":"Gone"},{"fault":"status","object":3},7,{"share":2}]"#,
     );
-    insta::assert_snapshot!(bench.said().replace("; rule", "\nrule"), @r#"
-    faults.json: rule 1: there is no fault "drop_rows"; did you mean "drop_row"?
-    rule 2: drop_row takes no "batch"; it takes job, skip_jobs, jobs, object, skip, times, share, row
-    rule 3: "row" must be a whole number from 1, found 0
-    rule 4: a rule without "fault" takes no "lots"; did you mean "lost"?
-    rule 5: "status", "lost" and "delay_ms" exclude each other
-    rule 6: "status" must be Completed, Failed or Stopped, found "Gone"
-    rule 7: "object" must be a text or a list of texts, found 3
-    rule 8: expected an object
-    rule 9: "share" must be above 0 and at most 1, found 2
+    insta::assert_snapshot!(bench.said().replace("; line", "\nline"), @r#"
+    faults.json: line 1, rule 1: there is no fault "drop_rows"; did you mean "drop_row"?
+    line 1, rule 2: drop_row takes no "batch"; it takes job, skip_jobs, jobs, object, skip, times, share, row
+    line 1, rule 3: "row" must be a whole number from 1, found 0
+    line 1, rule 4: a rule without "fault" takes no "lots"; did you mean "lost"?
+    line 2, rule 5: "status", "lost" and "delay_ms" exclude each other
+    line 2, rule 6: "status" must be Completed, Failed or Stopped, found "Gone"
+    line 2, rule 7: "object" must be a text or a list of texts, found 3
+    line 2, rule 8: expected an object
+    line 2, rule 9: "share" must be above 0 and at most 1, found 2
     "#);
     let damaged = Bench::new("[{}");
     assert!(

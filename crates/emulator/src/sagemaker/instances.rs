@@ -24,7 +24,7 @@ use super::work::{InstanceMeter, Work};
 use super::{lock, now_millis, now_seconds};
 use crate::assume::{Assumptions, Distribution};
 use crate::containers::{Container, ContainerError, ContainerSpec, Image};
-use crate::faults::{JobFault, Spot};
+use crate::faults::{Faults, JobFault, Spot};
 use crate::job_objects::JobObjects;
 use crate::state::AppState;
 
@@ -82,6 +82,7 @@ pub(crate) async fn transform_all(
                 folder: scratch.join(index.to_string()),
                 model_data: model_data.clone(),
                 finished,
+                faults: &state.faults,
             };
             instance.run(queue, work, index)
         })
@@ -117,12 +118,24 @@ fn partition(inputs: Vec<InputObject>, instances: usize, distribution: Distribut
 }
 
 /// One instance of a job.
-struct Instance<'a> {
-    state: &'a AppState,
-    record: &'a JobRecord,
-    folder: PathBuf,
-    model_data: Option<PathBuf>,
-    finished: &'a Finished,
+pub(super) struct Instance<'a> {
+    pub(super) state: &'a AppState,
+    pub(super) record: &'a JobRecord,
+    /// Its own.
+    pub(super) folder: PathBuf,
+    /// A tar.gz.
+    pub(super) model_data: Option<PathBuf>,
+    pub(super) finished: &'a Finished,
+    pub(super) faults: &'a Faults,
+}
+
+/// Why an instance did not come so far as to send anything.
+#[derive(Debug)]
+pub(super) struct NotReady {
+    /// FailureReason.
+    pub(super) reason: String,
+    /// What the data-log says of it.
+    pub(super) why: String,
 }
 
 impl Instance<'_> {
@@ -135,35 +148,39 @@ impl Instance<'_> {
         let data_log = logs
             .open(record.name(), &format!("{stream}/data-log"))
             .map_err(internal)?;
-        let worker = self.ready(container_log, data_log, meter).await?;
+        let ready = self.ready(container_log, data_log, meter).await;
+        let worker = ready.map_err(|not| not.reason)?;
         let fault = self.transform_queue(&worker, &queue).await;
         worker.container.stop().await;
         Ok(fault)
     }
 
     /// Starts the container and asks it how it wants its requests.
-    async fn ready(
+    pub(super) async fn ready(
         &self,
         container_log: LogStream,
         data_log: LogStream,
         meter: InstanceMeter,
-    ) -> Result<Worker, String> {
+    ) -> Result<Worker, NotReady> {
         let Self { state, record, .. } = self;
+        let not_ready = |reason: String, why: String| {
+            data_log.driver(&why);
+            NotReady { reason, why }
+        };
         let processing = processing(&record.request, state.config.assume).map_err(|error| {
-            data_log.driver(&error.to_string());
-            "ClientError: See job logs for more information".to_owned()
+            let reason = "ClientError: See job logs for more information";
+            not_ready(reason.to_owned(), error.to_string())
         })?;
-        let container = self.start(container_log).await.map_err(|error| {
-            data_log.driver(&error.to_string());
-            start_reason(&error)
-        })?;
+        let started = self.start(container_log).await;
+        let container =
+            started.map_err(|error| not_ready(start_reason(&error), error.to_string()))?;
         meter.ready();
         let proposed = container.execution_parameters().await;
         let settings = Settings::resolve(&record.request, &proposed, state.config.assume);
         data_log.driver(&settings.describe());
         Ok(Worker {
             job: record.name().to_owned(),
-            faults: state.faults.clone(),
+            faults: self.faults.clone(),
             meter,
             objects: JobObjects::of(state),
             container,
@@ -227,7 +244,7 @@ impl Instance<'_> {
             job: record.name(),
             ..Spot::default()
         };
-        let never = state.faults.first(spot, |fault| match fault {
+        let never = self.faults.first(spot, |fault| match fault {
             JobFault::Ping(limit) => Some(*limit),
             _ => None,
         });
@@ -327,7 +344,7 @@ fn start_reason(error: &ContainerError) -> String {
 }
 
 /// Copies the model data out of the store, once for all instances.
-async fn fetch_model(
+pub(super) async fn fetch_model(
     state: &AppState,
     record: &JobRecord,
     scratch: &Path,

@@ -66,6 +66,28 @@ pub(crate) struct JobRecord {
 }
 
 impl JobRecord {
+    /// A job that is nowhere listed, as it would be if it was created now.
+    pub(crate) fn unlisted(
+        name: &str,
+        request: TransformJobRequest,
+        raw: Map<String, Value>,
+        container: ContainerDefinition,
+    ) -> Self {
+        let now = now_seconds();
+        Self {
+            name: name.to_owned(),
+            raw,
+            request,
+            container,
+            status: Status::InProgress,
+            failure_reason: None,
+            created: now,
+            modified: now,
+            started: None,
+            ended: None,
+        }
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -191,19 +213,7 @@ impl SageMaker {
             ));
         }
         let model = self.model(request.model_name.as_deref().unwrap_or_default())?;
-        let now = now_seconds();
-        let record = JobRecord {
-            name: name.to_owned(),
-            raw,
-            request,
-            container: model.container,
-            status: Status::InProgress,
-            failure_reason: None,
-            created: now,
-            modified: now,
-            started: None,
-            ended: None,
-        };
+        let record = JobRecord::unlisted(name, request, raw, model.container);
         let path = self.path("jobs", name);
         records::write(&path, &record).map_err(disk_error(&path))?;
         jobs.insert(name.to_owned(), Job::new(record));

@@ -97,6 +97,14 @@ impl Logs {
         })
     }
 
+    /// The last lines of a stream that say anything, at most so many.
+    pub(crate) fn last(&self, job: &str, stream: &str, most: usize) -> Vec<String> {
+        let events = self.events(&format!("{job}/{stream}")).unwrap_or_default();
+        let lines = events.into_iter().map(|event| event.message);
+        let mut lines: Vec<String> = lines.filter(|line| !line.trim().is_empty()).collect();
+        lines.split_off(lines.len().saturating_sub(most))
+    }
+
     /// `job/stream/data-log` is the file `job/stream+data-log.log`: a stream's name is data of the
     /// client's, so only plain characters become a path.
     fn path(&self, stream: &str) -> PathBuf {

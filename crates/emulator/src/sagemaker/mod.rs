@@ -17,6 +17,7 @@ mod listing;
 mod logs;
 mod models;
 mod output_edits;
+mod probe;
 mod processing;
 mod records;
 mod request;
@@ -38,6 +39,7 @@ use serde_json::Value;
 
 use self::jobs::Job;
 use self::models::ModelRecord;
+pub(crate) use self::probe::{MAX_PROBE_BYTES, probe};
 use self::tags::TagRecord;
 use crate::assume::MissingJob;
 use crate::config::EmulatorConfig;

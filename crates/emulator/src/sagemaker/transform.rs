@@ -67,6 +67,8 @@ pub(crate) struct FileFailure {
     pub(crate) fault: Fault,
     /// Lines of the data-log.
     lines: Vec<String>,
+    /// The container answered, and records and answers do not go together.
+    pub(super) is_unfit: bool,
 }
 
 impl FileFailure {
@@ -74,7 +76,15 @@ impl FileFailure {
         Self {
             fault: Fault::Client,
             lines: vec![line.into()],
+            is_unfit: false,
         }
+    }
+
+    /// What the data-log says, on one line.
+    pub(super) fn text(&self) -> String {
+        let said = self.lines.iter().map(|line| line.trim());
+        let said = said.filter(|line| !line.is_empty() && *line != "Message:");
+        said.collect::<Vec<_>>().join(": ")
     }
 }
 
@@ -86,7 +96,10 @@ impl From<SplitError> for FileFailure {
 
 impl From<ProcessingError> for FileFailure {
     fn from(error: ProcessingError) -> Self {
-        Self::client(format!("ClientError: {error}"))
+        Self {
+            is_unfit: true,
+            ..Self::client(format!("ClientError: {error}"))
+        }
     }
 }
 
@@ -102,7 +115,11 @@ impl From<InvokeError> for FileFailure {
         };
         lines.extend([String::new(), "Message:".to_owned()]);
         lines.extend(detail.lines().map(str::to_owned));
-        Self { fault, lines }
+        Self {
+            fault,
+            lines,
+            is_unfit: false,
+        }
     }
 }
 
@@ -168,6 +185,19 @@ impl Worker {
             number: 1,
             object,
         };
+        let file = file.into_std().await;
+        self.transform_file(file, size, batch, path, turn).await
+    }
+
+    /// Transforms an object's content, of `size` bytes, into the file `path`.
+    pub(super) async fn transform_file(
+        &self,
+        file: File,
+        size: u64,
+        batch: Batch<'_>,
+        path: &Path,
+        turn: &mut Turn,
+    ) -> Result<Transformed, FileFailure> {
         let mut output = Output::create(path, &self.settings).await.map_err(disk)?;
         if size == 0 {
             match self.settings.assume.empty_objects {
@@ -179,15 +209,14 @@ impl Worker {
                 }
             }
         } else if self.is_one_request() {
-            let file = file.into_std().await;
             self.send_whole(file, path, batch, &mut output, turn)
                 .await?;
         } else {
-            let reader = self.reader(file.into_std().await);
+            let reader = self.reader(file);
             self.send_bodies(reader, batch, &mut output, turn).await?;
         }
         output.finish().await.map_err(disk)?;
-        self.spoil(input, path).await
+        self.spoil(batch.input, path).await
     }
 
     /// The faults of a finished output.

@@ -49,6 +49,51 @@ async fn health_needs_no_key() {
     );
 }
 
+/// It keeps answering, and says what is wrong, where the list of faults holds a mistake.
+#[tokio::test]
+async fn health_tells_of_a_mistake_among_the_faults() {
+    let emulator = Emulator::start().await;
+    let faults = emulator.dir.path().join("faults.json");
+    std::fs::write(&faults, "[\n{\"fault\":\"drop_rows\"}]").unwrap();
+    let answer = send(&emulator.endpoint, Call::s3("GET", "/_gristmill/health")).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(
+        answer
+            .body
+            .contains("faults.json: line 2, rule 1: there is no fault"),
+        "{}",
+        answer.body
+    );
+}
+
+/// As SageMaker's calls are; what else is signed, or not, is refused.
+#[tokio::test]
+async fn a_probe_is_signed_for_sagemaker() {
+    let emulator = Emulator::start().await;
+    let probe = |service: &'static str| Call {
+        service,
+        body: b"{\"Job\":{\"ModelName\":\"m\"},\"Object\":\"o.csv\"}\n1\n".to_vec(),
+        ..Call::s3("POST", "/_gristmill/probe")
+    };
+    let other = send(&emulator.endpoint, probe("s3")).await;
+    assert!(
+        other.body.contains("InvalidSignatureException"),
+        "{}",
+        other.body
+    );
+    let mut stranger = emulator.endpoint.clone();
+    stranger.secret_access_key = "other".to_owned();
+    let forged = send(&stranger, probe("sagemaker")).await;
+    assert!(
+        forged.body.contains("InvalidSignatureException"),
+        "{}",
+        forged.body
+    );
+    let ours = send(&emulator.endpoint, probe("sagemaker")).await;
+    assert_eq!(ours.status, StatusCode::BAD_REQUEST);
+    assert!(ours.body.contains("Could not find model"), "{}", ours.body);
+}
+
 #[tokio::test]
 async fn an_idle_emulator_ends() {
     let dir = tempfile::tempdir().unwrap();

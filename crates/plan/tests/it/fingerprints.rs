@@ -43,6 +43,7 @@ fn what_does_not_touch_a_byte_is_not_in() {
         "max_attempts: 1",
         "on_refused_row: quarantine",
         "jobs: 3",
+        "probe: off",
     ] {
         assert_eq!(
             change(&[("model: late-v1", &format!("model: late-v1\n  {line}"))]),

@@ -785,3 +785,11 @@ fn a_join_by_the_service_is_for_lines_of_csv_with_ids() {
             .any(|w| w.to_string().contains("keeps the last columns"))
     );
 }
+
+#[test]
+fn the_model_is_asked_or_not() {
+    for fine in ["auto", "off"] {
+        assert_eq!(transform(&format!("probe: {fine}")), "");
+    }
+    insta::assert_snapshot!(transform("probe: maybe"), @"[bad-value] p.yaml:17:10: `transform.probe`: expected `auto` or `off`, found `maybe`");
+}

@@ -370,6 +370,7 @@ fn everything_that_can_be_written_arrives() {
                 on_interrupt: Stop,
                 max_attempts: 3,
                 on_refused_row: Fail,
+                probe: Auto,
                 jobs: Number(
                     1,
                 ),

@@ -77,6 +77,22 @@ async fn request(
     wave: Option<Wave>,
     attempt: u32,
 ) -> Result<CreateTransformJob, RunError> {
+    let input = input(session, job, sent, wave, attempt).await?;
+    request_over(session, plan, job, wave, attempt, input)
+}
+
+/// The request of an attempt over what is ready to be read.
+///
+/// # Errors
+/// `Pipeline`, when no valid one can be made.
+pub(crate) fn request_over(
+    session: &Session,
+    plan: &Plan,
+    job: &ScoreJob,
+    wave: Option<Wave>,
+    attempt: u32,
+    input: JobInput,
+) -> Result<CreateTransformJob, RunError> {
     let remote = session.remote()?;
     let work = session.spec.work.as_ref();
     let facts = RunFacts {
@@ -86,7 +102,7 @@ async fn request(
         wave: wave.map(|w| w.number),
         attempt,
         model_name: job.model_name.clone(),
-        input: input(session, job, sent, wave, attempt).await?,
+        input,
         output: remote.out(attempt).to_string(),
     };
     let request =

@@ -203,9 +203,7 @@ async fn join(
             refused: refused(session, &prints.transform, s.index),
         })
         .collect();
-    let before = joined_ids::count(&session.spec);
-    let column = |c: &AssembleColumn| output_column(c, before);
-    let columns: Vec<OutputColumn> = spec.columns.iter().map(column).collect();
+    let columns = output_columns(session, spec);
     let format = match spec.format {
         PlanFormat::Parquet => OutputFormat::Parquet {
             compression: ParquetCompression::Snappy,
@@ -233,6 +231,13 @@ async fn join(
         Ok(done.parts.into_iter().map(part_record).collect())
     })
     .await
+}
+
+/// The columns of the result.
+pub(crate) fn output_columns(session: &Session, spec: &Assemble) -> Vec<OutputColumn> {
+    let before = joined_ids::count(&session.spec);
+    let column = |c: &AssembleColumn| output_column(c, before);
+    spec.columns.iter().map(column).collect()
 }
 
 /// `before`: cells that stand before the answer's.

@@ -4,6 +4,7 @@
 //! Memory: the cutter's blocks, and at most [`SHARDS_IN_FLIGHT`] sealed shards on disk that wait
 //! for the network.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use gristmill_plan::Plan;
@@ -130,25 +131,9 @@ async fn cut(
 ) -> Result<ShardTotals, RunError> {
     blocking(move || {
         let quarantine = session.folder.quarantine().join("bad-rows.jsonl");
-        let shards = &plan.shards;
         let folder = session.folder.shards();
-        let shard_job = ShardJob {
-            inputs: &job.inputs,
-            scan: &job.options,
-            schema: &job.schema,
-            select: plan.columns.shards.clone(),
-            sidecar: plan.columns.carried.clone(),
-            null: shards.null.clone(),
-            max_bytes: shards.max_bytes.unwrap_or(u64::MAX),
-            max_rows: shards.max_rows,
-            max_record_bytes: plan.max_record_bytes,
-            format: shard_format(shards.format)?,
-            row_group_rows: usize::try_from(shards.row_group_rows).unwrap_or(usize::MAX),
-            parquet_compression: parquet_codec(shards.compression),
-            folder: &folder,
-            name_prefix: format!("{}-", session.run_id),
-            quarantine: &quarantine,
-        };
+        let mut shard_job = shard_job(&plan, &job, &folder, &quarantine)?;
+        shard_job.name_prefix = format!("{}-", session.run_id);
         let progress = session.progress(Stage::Shards);
         // The cutter knows errors of data only; one of the ledger goes around it.
         let mut refused = None;
@@ -165,6 +150,36 @@ async fn cut(
         totals.map_err(|e| refused.unwrap_or_else(|| interrupted_or(&session, e)))
     })
     .await
+}
+
+/// What the plan says of shards, for those of `folder`, whose names begin with nothing yet.
+///
+/// # Errors
+/// A bug, for a format that no shard of a job has.
+pub(crate) fn shard_job<'a>(
+    plan: &Plan,
+    job: &'a CutJob,
+    folder: &'a Path,
+    quarantine: &'a Path,
+) -> Result<ShardJob<'a>, RunError> {
+    let shards = &plan.shards;
+    Ok(ShardJob {
+        inputs: &job.inputs,
+        scan: &job.options,
+        schema: &job.schema,
+        select: plan.columns.shards.clone(),
+        sidecar: plan.columns.carried.clone(),
+        null: shards.null.clone(),
+        max_bytes: shards.max_bytes.unwrap_or(u64::MAX),
+        max_rows: shards.max_rows,
+        max_record_bytes: plan.max_record_bytes,
+        format: shard_format(shards.format)?,
+        row_group_rows: usize::try_from(shards.row_group_rows).unwrap_or(usize::MAX),
+        parquet_compression: parquet_codec(shards.compression),
+        folder,
+        name_prefix: String::new(),
+        quarantine,
+    })
 }
 
 /// Notes a shard and gives it to the uploads. The error is the ledger's; without one, the uploads

@@ -22,7 +22,7 @@ use crate::session::Session;
 use crate::stages::capacity::{Capacity, told};
 use crate::stages::outputs::{Defect, collect};
 use crate::stages::pace::Pace;
-use crate::stages::watch::{self, Created, Ended, NOT_STOPPED_YET, STOP_LIMIT};
+use crate::stages::watch::{self, Created, Ended, NOT_STOPPED_YET};
 use crate::state::Launched;
 
 /// How long descriptions of a job may fail in a row before the attempt ends. The job goes on.
@@ -440,7 +440,9 @@ impl Fleet {
         };
         let name = job.name.clone();
         let failed = match job.late {
-            Some(told) if told.elapsed() >= STOP_LIMIT => Some(NOT_STOPPED_YET.to_owned()),
+            Some(told) if told.elapsed() >= watch::stop_limit(local) => {
+                Some(NOT_STOPPED_YET.to_owned())
+            }
             Some(_) => None,
             None if limit.is_some_and(is_late) => {
                 job.late = Some(Instant::now());

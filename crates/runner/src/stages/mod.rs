@@ -13,6 +13,8 @@ pub(crate) mod joined_ids;
 pub(crate) mod outputs;
 pub(crate) mod pace;
 pub(crate) mod plain_copy;
+pub(crate) mod probe;
+pub(crate) mod probe_verdict;
 pub(crate) mod publish;
 pub(crate) mod refused;
 pub(crate) mod score;

@@ -592,7 +592,10 @@ async fn verify(
 }
 
 /// Whether a file has so many answers, and if so, whether its end is open.
-fn count(
+///
+/// # Errors
+/// The disk's.
+pub(crate) fn count(
     path: &Path,
     name: &str,
     layout: AnswerLayout,

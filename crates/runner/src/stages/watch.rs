@@ -22,7 +22,9 @@ const POLL_MOST: Duration = Duration::from_secs(30);
 const LOCAL_POLL_FIRST: Duration = Duration::from_millis(50);
 const LOCAL_POLL_MOST: Duration = Duration::from_secs(1);
 /// How long a job that was told to stop may take to say that it has.
-pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(600);
+const STOP_LIMIT: Duration = Duration::from_secs(600);
+/// The same of the embedded service, which only has to end a process or two.
+const LOCAL_STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// How a job ended.
 #[derive(Debug, Clone)]
@@ -156,6 +158,11 @@ pub(crate) fn is_stopped(info: &JobInfo) -> bool {
     matches!(info.status, JobStatus::Stopping | JobStatus::Stopped)
 }
 
+/// How long a job that was told to stop may take to say that it has.
+pub(crate) fn stop_limit(local: bool) -> Duration {
+    if local { LOCAL_STOP_LIMIT } else { STOP_LIMIT }
+}
+
 /// How long to wait before a job is described again, after a pause of `before`.
 pub(crate) fn next_pause(before: Option<Duration>, local: bool) -> Duration {
     let (first, most) = if local {
@@ -286,11 +293,11 @@ pub(crate) async fn tell_to_stop(
     }
 }
 
-/// Waits, for [`STOP_LIMIT`] at most, until a job that was told to stop has ended, which is recorded.
+/// Waits, for [`stop_limit`] at most, until a job that was told to stop has ended, which is recorded.
 /// Whether it has.
 pub(crate) async fn until_stopped(session: &Session, transforms: &Transforms, name: &str) -> bool {
     let begun = std::time::Instant::now();
-    while begun.elapsed() < STOP_LIMIT {
+    while begun.elapsed() < stop_limit(session.local) {
         match transforms.describe_job(name).await {
             Ok(Some(info)) if info.status.is_terminal() => {
                 let _ = ended(session, info).await;

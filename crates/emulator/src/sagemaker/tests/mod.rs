@@ -6,6 +6,7 @@ mod fake;
 mod faults;
 mod formats;
 mod harness;
+mod probe;
 mod processes;
 mod processing;
 mod records;
