@@ -282,6 +282,16 @@ fn bucket_name(bucket: &str) -> Result<(), String> {
              end with a letter or digit"
         ));
     }
+    if bucket.contains("..") {
+        return Err(format!(
+            "has the bucket `{bucket}`; two `.` must not stand side by side in a bucket's name"
+        ));
+    }
+    if bucket.parse::<std::net::Ipv4Addr>().is_ok() {
+        return Err(format!(
+            "has the bucket `{bucket}`; a bucket's name must not look like an IP address"
+        ));
+    }
     if !(3..=63).contains(&bucket.len()) {
         return Err(format!(
             "has the bucket `{bucket}`; bucket names have 3 to 63 characters"

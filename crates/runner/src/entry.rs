@@ -133,6 +133,10 @@ pub enum Entry {
         /// The pieces of these shards that it covers, where it is not the shards as they are.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pieces: Vec<Piece>,
+        /// Rows that were answered before and are sent beside the pieces: if they are answered again, the
+        /// container works, and what is not answered is refused.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        controls: Vec<Piece>,
         /// Folder that the job writes to, with a final slash.
         output: String,
         /// The request as it is sent.
@@ -184,6 +188,14 @@ pub enum Entry {
         fingerprint: String,
         /// Each with its object.
         pieces: Vec<AnsweredPiece>,
+    },
+    /// A job stored outputs for these pieces that do not agree with their rows: what is not in them was
+    /// lost, and not refused.
+    PiecesLost {
+        /// The job's name.
+        name: String,
+        /// In the order of their rows.
+        pieces: Vec<Piece>,
     },
     /// The output's parts are complete on the local disk.
     Assembled {

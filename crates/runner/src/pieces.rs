@@ -2,8 +2,11 @@
 //! refuses. Pure: the ledger's state decides, so that any attempt goes on where the last one was.
 //!
 //! A shard that fails is cut, the pieces of it that fail are cut again, and a single row that fails
-//! while others are answered is refused. Each cut takes such a root of the rows that remain that the
+//! while others are answered is refused: at once if the container says that the request was bad, else
+//! when it has failed twice, as long as there is a job left for that. Each cut takes such a root of the rows that remain that the
 //! last of [`Transform::REFUSAL_LEVELS`] comes down to single rows.
+
+use std::collections::BTreeSet;
 
 use gristmill_plan::spec::Transform;
 
@@ -18,6 +21,13 @@ const ROWS_ONE_BY_ONE: u64 = 1_024;
 pub(crate) const MAX_PIECES: usize = 50_000;
 /// What the service's own failures begin with: they say nothing about rows.
 pub(crate) const SERVICE_FAILURE: &str = "InternalServerError";
+
+/// In the reason of a job whose container never answered: no row was sent to it.
+pub(crate) const NEVER_STARTED: &str = "respond to ping";
+/// Rows that were answered before, sent with the pieces of a job.
+const CONTROLS: usize = 3;
+/// Rows of one shard or piece that are tried for that at most.
+const CONTROLS_TRIED: u64 = 64;
 
 /// What there is to be done about shards without answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,13 +50,14 @@ pub(crate) struct Settled {
     pub(crate) refused: Vec<u64>,
 }
 
-/// The next round for `missing` shards (index and rows).
-pub(crate) fn round(state: &RunState, fingerprint: &str, missing: &[(u32, u64)]) -> Round {
-    let launches: Vec<&Launched> = state
-        .launches
-        .iter()
-        .filter(|l| l.fingerprint == fingerprint)
-        .collect();
+/// The next round for `missing` shards (index and rows). `certain`: single rows that need not fail twice.
+pub(crate) fn round(
+    state: &RunState,
+    fingerprint: &str,
+    missing: &[(u32, u64)],
+    certain: &BTreeSet<Piece>,
+) -> Round {
+    let launches: Vec<&Launched> = state.launches_of(fingerprint).collect();
     let mut round = Round::default();
     let mut to_cut = Vec::new();
     for &(shard, rows) in missing {
@@ -74,14 +85,16 @@ pub(crate) fn round(state: &RunState, fingerprint: &str, missing: &[(u32, u64)])
         for (piece, depth) in leaves {
             if state.piece(fingerprint, &piece).is_some() {
                 settled.answered.push(piece);
-            } else if !is_refused(state, &launches, &piece) {
-                round.pieces.push(piece);
-                open = true;
-            } else if piece.rows > 1 {
+            } else if piece.rows > 1 && has_to_be_cut(state, &launches, &piece, depth) {
                 to_cut.push((piece, depth));
                 open = true;
-            } else {
+            } else if piece.rows == 1
+                && is_refused(state, &launches, &piece, certain.contains(&piece))
+            {
                 settled.refused.push(piece.first);
+            } else {
+                round.pieces.push(piece);
+                open = true;
             }
         }
         if !open {
@@ -111,25 +124,87 @@ fn leaves(launches: &[&Launched], shard: u32) -> Vec<(Piece, u32)> {
     found
 }
 
-/// Whether a job failed, and not by the service's own fault.
+/// Whether a job failed, by what its container made of its rows.
 fn has_failed(launched: &Launched) -> bool {
     launched.ended.as_ref().is_some_and(|(status, reason)| {
         let own = reason.as_deref().unwrap_or_default();
-        status == "Failed" && !own.starts_with(SERVICE_FAILURE)
+        status == "Failed" && !own.starts_with(SERVICE_FAILURE) && !own.contains(NEVER_STARTED)
     })
 }
 
-/// A job that answered nothing proves nothing about any of its rows.
-fn is_refused(state: &RunState, launches: &[&Launched], piece: &Piece) -> bool {
-    let with = launches
+/// Jobs that a piece failed in; not those that stored something for it.
+fn failures<'a>(launches: &'a [&Launched], piece: &'a Piece) -> impl Iterator<Item = &'a Launched> {
+    let failed =
+        |l: &&Launched| has_failed(l) && l.pieces.contains(piece) && !l.lost.contains(piece);
+    launches.iter().copied().filter(failed)
+}
+
+/// Whether a job itself, and not only a later one, answered a piece or a control of its own.
+fn answered_itself(state: &RunState, launched: &Launched) -> bool {
+    let mut sent = launched.pieces.iter().chain(&launched.controls);
+    sent.any(|p| {
+        let answer = state.piece(&launched.fingerprint, p);
+        answer.is_some_and(|a| a.uri.starts_with(&launched.output))
+    })
+}
+
+/// A job that answered nothing proves nothing about any of its rows, but pieces of the first cut may each
+/// hold a row that is refused.
+fn has_to_be_cut(state: &RunState, launches: &[&Launched], piece: &Piece, depth: u32) -> bool {
+    failures(launches, piece)
+        .any(|l| answered_itself(state, l) || (depth <= 1 && l.controls.is_empty()))
+}
+
+/// A job that answered nothing proves nothing about any of its rows, unless nothing that was answered before
+/// was sent along; then another one has to have.
+fn is_refused(state: &RunState, launches: &[&Launched], piece: &Piece, certain: bool) -> bool {
+    let proofs = failures(launches, piece)
+        .filter(|l| answered_itself(state, l))
+        .count();
+    let failed =
+        failures(launches, piece).filter(|l| answered_itself(state, l) || l.controls.is_empty());
+    let cuts = launches
         .iter()
-        .filter(|l| has_failed(l) && l.pieces.contains(piece));
-    let answered = |l: &&&Launched| {
-        l.pieces
-            .iter()
-            .any(|p| state.piece(&l.fingerprint, p).is_some())
+        .filter(|l| !l.pieces.is_empty() && has_failed(l))
+        .count();
+    let is_last = u32::try_from(cuts).is_ok_and(|cuts| cuts >= Transform::REFUSAL_LEVELS);
+    proofs > 0 && (certain || is_last || failed.count() > 1)
+}
+
+/// Whether a job had the pieces of a first cut, so that none of them being answered does not mean yet that
+/// the container is broken.
+pub(crate) fn is_first_cut(state: &RunState, launched: &Launched) -> bool {
+    let mut cuts = state
+        .launches_of(&launched.fingerprint)
+        .filter(|l| !l.pieces.is_empty());
+    let is_first = cuts.next().is_some_and(|l| l.name() == launched.name());
+    is_first && launched.controls.is_empty() && launched.pieces.iter().any(|p| p.rows > 1)
+}
+
+/// Rows that the model has answered, in pieces or shards, and that were not asked for alone yet: a job that
+/// answers them works. Those of few shards, since each has to be fetched.
+pub(crate) fn controls(state: &RunState, fingerprint: &str) -> Vec<Piece> {
+    let pieces = state.pieces.get(fingerprint).into_iter().flatten();
+    let pieces = pieces.map(|(piece, _)| *piece).filter(|p| p.rows > 1);
+    let whole = state.shards.values().filter(|s| {
+        let output = state.output(fingerprint, s.index);
+        output.is_some_and(|o| o.refused.is_empty())
+    });
+    let whole = whole.map(|s| Piece {
+        shard: s.index,
+        first: 0,
+        rows: s.rows,
+    });
+    let alone = |p: Piece| {
+        let rows = p.first..p.first + p.rows.min(CONTROLS_TRIED);
+        let rows = rows.map(move |first| Piece {
+            first,
+            rows: 1,
+            ..p
+        });
+        rows.filter(|row| state.piece(fingerprint, row).is_none())
     };
-    with.filter(answered).count() > 0
+    pieces.chain(whole).flat_map(alone).take(CONTROLS).collect()
 }
 
 fn cut(pieces: &[(Piece, u32)]) -> Vec<Piece> {
@@ -202,13 +277,18 @@ mod tests {
     use crate::entry::{AnsweredPiece, Entry};
 
     fn launching(attempt: u32, shards: &[u32], pieces: &[Piece]) -> Entry {
+        controlled(attempt, shards, pieces, &[])
+    }
+
+    fn controlled(attempt: u32, shards: &[u32], pieces: &[Piece], controls: &[Piece]) -> Entry {
         Entry::Launching {
             attempt,
             fingerprint: "f".into(),
             shards: shards.to_vec(),
             wave: None,
             pieces: pieces.to_vec(),
-            output: String::new(),
+            controls: controls.to_vec(),
+            output: format!("s3://b/out/a{attempt}/"),
             request: serde_json::json!({ "TransformJobName": format!("j-a{attempt}") }),
         }
     }
@@ -229,10 +309,10 @@ mod tests {
         [created, ended]
     }
 
-    fn answered(pieces: Vec<Piece>) -> Entry {
+    fn answered(attempt: u32, pieces: Vec<Piece>) -> Entry {
         let pieces = pieces.into_iter().map(|piece| AnsweredPiece {
             piece,
-            uri: String::new(),
+            uri: format!("s3://b/out/a{attempt}/{}", piece.first),
             etag: String::new(),
             size: 0,
         });
@@ -242,10 +322,18 @@ mod tests {
         }
     }
 
-    /// Plays a model that refuses `bad` (shard, row) of shards of so many rows: the rounds until all
-    /// is settled. Gives the jobs and the refused rows.
-    fn play(shards: &[u64], bad: &BTreeSet<(u32, u64)>) -> (u32, BTreeSet<(u32, u64)>) {
+    type Rows = BTreeSet<(u32, u64)>;
+
+    fn play(shards: &[u64], bad: &Rows) -> (u32, Rows) {
+        play_with(shards, bad, &Rows::new())
+    }
+
+    /// Plays a model that refuses `bad` (shard, row) of shards of so many rows, and fails on each of `weak`
+    /// when it is first asked for alone: the rounds until all is settled. Gives the jobs and the refused
+    /// rows.
+    fn play_with(shards: &[u64], bad: &Rows, weak: &Rows) -> (u32, Rows) {
         let mut state = RunState::default();
+        let mut weak = weak.clone();
         let all: Vec<(u32, u64)> = (0..).zip(shards.iter().copied()).collect();
         let refuses = |p: &Piece| (p.first..p.first + p.rows).any(|r| bad.contains(&(p.shard, r)));
         let missing: Vec<(u32, u64)> = all
@@ -264,7 +352,7 @@ mod tests {
             .iter()
             .for_each(|e| state.apply(e));
         for jobs in 1..10 {
-            let next = round(&state, "f", &missing);
+            let next = round(&state, "f", &missing, &BTreeSet::new());
             assert!(next.whole.is_empty());
             if next.pieces.is_empty() {
                 assert_eq!(next.settled.len(), missing.len());
@@ -280,13 +368,15 @@ mod tests {
                 return (jobs, next.settled.iter().flat_map(each).collect());
             }
             let attempt = jobs + 1;
-            state.apply(&launching(attempt, &indexes, &next.pieces));
+            let controls = controls(&state, "f");
+            state.apply(&controlled(attempt, &indexes, &next.pieces, &controls));
             ended(attempt, "Failed", "ClientError")
                 .iter()
                 .for_each(|e| state.apply(e));
-            state.apply(&answered(
-                next.pieces.into_iter().filter(|p| !refuses(p)).collect(),
-            ));
+            let asked = next.pieces.into_iter().chain(controls);
+            let is_weak = |p: &Piece| p.rows == 1 && weak.remove(&(p.shard, p.first));
+            let (_, answers): (Vec<_>, Vec<_>) = asked.filter(|p| !refuses(p)).partition(is_weak);
+            state.apply(&answered(attempt, answers));
         }
         panic!("no end");
     }
@@ -311,22 +401,118 @@ mod tests {
     fn a_job_that_answered_nothing_is_sent_again_as_it_was() {
         let mut state = RunState::default();
         state.apply(&launching(1, &[0], &[]));
-        assert_eq!(round(&state, "f", &[(0, 5_000)]).whole, [0]);
+        assert_eq!(
+            round(&state, "f", &[(0, 5_000)], &BTreeSet::new()).whole,
+            [0]
+        );
         ended(1, "Failed", "InternalServerError: no")
             .iter()
             .for_each(|e| state.apply(e));
-        assert_eq!(round(&state, "f", &[(0, 5_000)]).whole, [0]);
+        assert_eq!(
+            round(&state, "f", &[(0, 5_000)], &BTreeSet::new()).whole,
+            [0]
+        );
         state.apply(&launching(2, &[0], &[]));
         ended(2, "Failed", "ClientError")
             .iter()
             .for_each(|e| state.apply(e));
-        let first = round(&state, "f", &[(0, 5_000)]);
+        let first = round(&state, "f", &[(0, 5_000)], &BTreeSet::new());
         assert_eq!((first.pieces.len(), first.whole.len()), (32, 0));
         state.apply(&launching(3, &[0], &first.pieces));
         ended(3, "Failed", "AlgorithmError")
             .iter()
             .for_each(|e| state.apply(e));
-        assert_eq!(round(&state, "f", &[(0, 5_000)]), first);
+        // Each piece may hold a row that is refused; if nothing at all of a second cut is answered, the
+        // container is broken.
+        let second = round(&state, "f", &[(0, 5_000)], &BTreeSet::new());
+        assert_eq!(second.pieces.len(), 32 * 32);
+        state.apply(&launching(4, &[0], &second.pieces));
+        ended(4, "Failed", "AlgorithmError")
+            .iter()
+            .for_each(|e| state.apply(e));
+        assert_eq!(round(&state, "f", &[(0, 5_000)], &BTreeSet::new()), second);
+    }
+
+    /// A container that fails now and then is no reason to set rows aside.
+    #[test]
+    fn a_row_that_failed_once_is_asked_for_again() {
+        let bad = [(0, 3), (1, 0)].into();
+        let weak = [(0, 4), (0, 99), (1, 1), (1, 2)].into();
+        assert_eq!(play_with(&[100, 200], &bad, &weak), (3, bad.clone()));
+        let certain = [Piece {
+            shard: 0,
+            first: 3,
+            rows: 1,
+        }]
+        .into();
+        let mut state = RunState::default();
+        state.apply(&launching(1, &[0], &[]));
+        ended(1, "Failed", "ClientError")
+            .iter()
+            .for_each(|e| state.apply(e));
+        let first = round(&state, "f", &[(0, 9)], &BTreeSet::new());
+        state.apply(&launching(2, &[0], &first.pieces));
+        ended(2, "Failed", "ClientError")
+            .iter()
+            .for_each(|e| state.apply(e));
+        let (bad, good): (Vec<_>, Vec<_>) = first.pieces.iter().partition(|p| p.first == 3);
+        state.apply(&answered(2, good));
+        assert_eq!(round(&state, "f", &[(0, 9)], &BTreeSet::new()).pieces, bad);
+        assert_eq!(
+            round(&state, "f", &[(0, 9)], &certain).settled[0].refused,
+            [3]
+        );
+    }
+
+    /// What a job stored something for is sent again, whatever the job's status.
+    #[test]
+    fn lost_rows_are_not_refused() {
+        let mut state = RunState::default();
+        state.apply(&launching(1, &[0], &[]));
+        ended(1, "Failed", "ClientError")
+            .iter()
+            .for_each(|e| state.apply(e));
+        let pieces = round(&state, "f", &[(0, 9)], &BTreeSet::new()).pieces;
+        state.apply(&launching(2, &[0], &pieces));
+        ended(2, "Failed", "ClientError")
+            .iter()
+            .for_each(|e| state.apply(e));
+        state.apply(&answered(2, pieces[..8].to_vec()));
+        state.apply(&Entry::PiecesLost {
+            name: "j-a2".into(),
+            pieces: vec![pieces[8]],
+        });
+        let certain = pieces.iter().copied().collect();
+        assert_eq!(round(&state, "f", &[(0, 9)], &certain).pieces, [pieces[8]]);
+    }
+
+    /// With rows that were answered before, a job shows that the container works even if it refuses all else.
+    #[test]
+    fn controls_prove_what_nothing_else_does() {
+        let mut state = RunState::default();
+        state.apply(&launching(1, &[0, 1], &[]));
+        ended(1, "Failed", "ClientError")
+            .iter()
+            .for_each(|e| state.apply(e));
+        let piece = |shard, first, rows| Piece { shard, first, rows };
+        state.apply(&answered(1, vec![piece(1, 0, 4)]));
+        let control = controls(&state, "f");
+        assert_eq!(control, [0, 1, 2].map(|row| piece(1, row, 1)));
+        let alone = [piece(0, 0, 1)];
+        let none = BTreeSet::new();
+        for (attempt, works) in [(2, false), (3, true), (4, true)] {
+            assert_eq!(round(&state, "f", &[(0, 1)], &none).pieces, alone);
+            let control = controls(&state, "f");
+            state.apply(&controlled(attempt, &[0], &alone, &control));
+            ended(attempt, "Failed", "ClientError")
+                .iter()
+                .for_each(|e| state.apply(e));
+            if works {
+                state.apply(&answered(attempt, control));
+            }
+        }
+        assert_eq!(controls(&state, "f"), []);
+        assert_eq!(round(&state, "f", &[(0, 1)], &none).settled[0].refused, [0]);
     }
 
     #[test]

@@ -137,6 +137,10 @@ pub struct Launched {
     pub wave: Option<Wave>,
     /// The pieces of these that it covers, unless it covers them whole.
     pub pieces: Vec<Piece>,
+    /// Rows that are sent with the pieces since they were answered before.
+    pub controls: Vec<Piece>,
+    /// Pieces whose outputs are there and do not agree with their rows.
+    pub lost: BTreeSet<Piece>,
     /// Where it writes.
     pub output: String,
     /// The request.
@@ -441,6 +445,11 @@ impl RunState {
                     },
                 );
             }
+            Entry::PiecesLost { name, pieces } => {
+                if let Some(job) = self.job(name) {
+                    job.lost.extend(pieces);
+                }
+            }
             Entry::PiecesAnswered {
                 fingerprint,
                 pieces,
@@ -487,6 +496,7 @@ impl RunState {
             shards,
             wave,
             pieces,
+            controls,
             output,
             request,
         } = entry
@@ -509,6 +519,8 @@ impl RunState {
             shards: shards.clone(),
             wave: *wave,
             pieces: pieces.clone(),
+            controls: controls.clone(),
+            lost: BTreeSet::new(),
             output: output.clone(),
             request: request.clone(),
             arn: None,
@@ -588,9 +600,8 @@ impl RunState {
             };
             return job.shards.iter().any(|i| whole(*i));
         }
-        job.pieces
-            .iter()
-            .any(|p| self.piece(fingerprint, p).is_some())
+        let mut sent = job.pieces.iter().chain(&job.controls);
+        sent.any(|p| self.piece(fingerprint, p).is_some())
     }
 
     /// Jobs that were announced and have not ended as far as the ledger knows.
@@ -670,6 +681,7 @@ mod tests {
             shards: vec![0],
             wave: None,
             pieces: Vec::new(),
+            controls: Vec::new(),
             output: "s3://b/out/".into(),
             request: serde_json::json!({ "TransformJobName": name }),
         }

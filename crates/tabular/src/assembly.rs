@@ -147,7 +147,7 @@ impl<'a> Assembly<'a> {
                 } => (Pick::Path(path.clone()), column_type),
                 OutputColumn::Source { .. } | OutputColumn::Constant { .. } => continue,
             };
-            wanted.push((pick, TypedCells::new(*column_type)?));
+            wanted.push((pick, TypedCells::new(*column_type)));
         }
         for _ in 0..rows {
             let cells = match predictions.next_row() {
@@ -250,7 +250,7 @@ fn corrupt(shard: &ShardOutput, problem: &str) -> TabularError {
 }
 
 fn repeated(column_type: ColumnType, value: &str, rows: usize) -> Result<ArrayRef, TabularError> {
-    let mut cells = TypedCells::new(column_type)?;
+    let mut cells = TypedCells::new(column_type);
     for _ in 0..rows {
         cells.push(value).map_err(|expected| {
             TabularError::Options(format!("expected {expected}, found {value:?}"))
@@ -321,7 +321,7 @@ fn constants(columns: &[OutputColumn]) -> Result<Vec<(ColumnType, String)>, Tabu
             column_type,
         } = column
         {
-            TypedCells::new(*column_type)?
+            TypedCells::new(*column_type)
                 .push(value)
                 .map_err(|expected| {
                     TabularError::Options(format!(

@@ -185,3 +185,26 @@ fn an_output_that_may_be_cut_off_is_not_taken() {
     let done = lab.run(&[]).expect(0).json();
     assert_eq!(lab.scores(&done), sums(0..ROWS));
 }
+
+/// Days and times, as constants and as answers: not refused by a run what `validate` takes.
+#[test]
+fn days_and_times() {
+    let lab = Lab::new();
+    lab.edit("select: [a, b]", "select: [a]");
+    lab.answer("text:2024-12-31");
+    lab.edit(
+        "{ name: score, from: \"prediction[0]\", type: float64 }",
+        "{ name: day, from: \"prediction[0]\", type: date }\n    \
+         - { name: on, value: 2024-02-29, type: date }\n    \
+         - { name: at, value: \"2024-02-29T23:59:59+02:00\", type: timestamp_utc }\n    \
+         - { name: local, value: \"2024-02-29 23:59\", type: timestamp }",
+    );
+    let done = lab.run(&["--limit-rows", "2"]).expect(0).json();
+    let published = lab.published(&done);
+    let text = String::from_utf8(published[0].1.clone()).unwrap();
+    assert_snapshot!(text, @r"
+    id,day,on,at,local
+    r0,2024-12-31,2024-02-29,2024-02-29T21:59:59Z,2024-02-29T23:59:00
+    r1,2024-12-31,2024-02-29,2024-02-29T21:59:59Z,2024-02-29T23:59:00
+    ");
+}

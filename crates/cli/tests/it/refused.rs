@@ -1,7 +1,7 @@
 //! `on_refused_row: quarantine`: the rows that a model refuses are found, set aside with their places,
 //! and everything else is published.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::lab::{Lab, ROWS, rows, sums};
 use crate::project::Done;
@@ -221,4 +221,83 @@ fn plan_shows_how_many_jobs_there_may_be() {
     lab.edit("on_refused_row: quarantine", "max_attempts: 1");
     let told = plan(&lab).stdout;
     assert!(told.contains("  jobs          1\n"), "{told}");
+}
+
+fn faults(lab: &Lab, rules: &Value) {
+    let file = ".gristmill/local/faults.json";
+    lab.project.write(file, rules.to_string());
+}
+
+/// Shards whose only row, or whose every row, is refused: nothing in their job is answered but rows that were
+/// answered before.
+#[test]
+fn shards_that_hold_refused_rows_alone() {
+    let lab = lab();
+    lab.project.write("rows.csv", rows(0..7));
+    lab.edit("max_rows: 100", "max_rows: 2");
+    // Rows 4, 5 and 6: the third shard, and the last one, which has one row.
+    lab.answer("refuse:6,7.5,9");
+    let done = lab.run(&[]).expect(0).json();
+    assert_eq!(lab.scores(&done), sums(0..4));
+    assert_eq!(records(&done), [5, 6, 7]);
+    assert_eq!(jobs(&done), [(4, 0), (2, 3)]);
+}
+
+/// A row that fails once where it is alone is asked for once more, unless the container says that the
+/// request was bad.
+#[test]
+fn a_container_that_stumbles_sets_no_row_aside() {
+    let lab = lab();
+    lab.answer("refuse:15");
+    let once =
+        |object: &str| json!({ "fault": "status", "object": object, "skip_jobs": 1, "jobs": 1 });
+    let rules = [
+        once("*-00000-r00000003-1.csv"),
+        once("*-00000-r00000099-1.csv"),
+    ];
+    faults(&lab, &json!(rules));
+    let done = lab.run(&[]).expect(0).json();
+    assert_eq!(
+        (lab.scores(&done).len(), records(&done)),
+        (ROWS - 1, vec![11])
+    );
+    assert_eq!(jobs(&done), [(3, 0), (1, 100), (1, 2)]);
+}
+
+/// What the service lost of an output is no row that the model refused, not for a later call either.
+#[test]
+fn a_row_that_was_lost_is_not_set_aside() {
+    let lab = lab();
+    lab.answer("refuse:15");
+    faults(
+        &lab,
+        &json!([{ "fault": "drop_row", "object": "*-00000-r00000003-1.csv", "times": 2 }]),
+    );
+    for _ in 0..2 {
+        let told = lab.refusal(lab.run(&[]), 69);
+        assert!(told.contains("1 rows were sent and 0 came back"), "{told}");
+    }
+    let done = lab.run(&[]).expect(0).json();
+    assert_eq!(
+        (lab.scores(&done).len(), records(&done)),
+        (ROWS - 1, vec![11])
+    );
+}
+
+/// So many refused rows that each piece of the first cut holds one.
+#[test]
+fn refused_rows_everywhere() {
+    let lab = lab();
+    lab.project.write("rows.csv", rows(0..2_000));
+    lab.edit("max_rows: 100", "max_rows: 2000");
+    let bad = |row: &usize| row % 50 == 7;
+    let refused: Vec<String> = (0..2_000)
+        .filter(bad)
+        .map(|r| (r as f64 * 1.5).to_string())
+        .collect();
+    lab.answer(&format!("refuse:{}", refused.join(",")));
+    let done = lab.run(&[]).expect(0).json();
+    assert_eq!((lab.scores(&done).len(), records(&done).len()), (1_960, 40));
+    assert!(records(&done).iter().all(|r| bad(&(*r as usize - 1))));
+    assert!(jobs(&done).len() <= 4);
 }

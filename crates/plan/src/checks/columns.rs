@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 use serde_json::Value;
 
 use super::View;
@@ -132,7 +131,9 @@ fn assemble(view: &mut View<'_>) {
             .as_str()
             .or_else(|| item["name"].as_str())
             .unwrap_or_default();
-        if !name.is_empty() && names.insert(name, ()).is_some() {
+        // Where nothing is written, the columns are the ids: that one is named twice is told there.
+        let is_id = item.is_string() && !view.written("assemble.columns");
+        if !name.is_empty() && names.insert(name, ()).is_some() && !is_id {
             let message = format!(
                 "`assemble.columns` has two columns called `{}`",
                 shorten(name)
@@ -238,11 +239,11 @@ fn constant(view: &mut View<'_>, at: &str, value: &Value, item: &Value, name: &s
         .map_or_else(|| value.to_string(), str::to_owned);
     let fits = match wanted {
         "int64" => text.parse::<i64>().is_ok(),
-        "float64" => text.parse::<f64>().is_ok(),
+        "float64" => text.parse::<f64>().is_ok_and(f64::is_finite),
         "boolean" => text.parse::<bool>().is_ok(),
         "date" => date(&text).is_some(),
-        "timestamp" => text.parse::<DateTime>().is_ok(),
-        "timestamp_utc" => text.parse::<Timestamp>().is_ok(),
+        "timestamp" => instant(&text) == Some(false),
+        "timestamp_utc" => instant(&text) == Some(true),
         _ => true,
     };
     if !fits {
@@ -252,6 +253,23 @@ fn constant(view: &mut View<'_>, at: &str, value: &Value, item: &Value, name: &s
         );
         view.problem(&format!("{at}.value"), code::BAD_VALUE, message, "");
     }
+}
+
+/// Whether a time such as `2024-12-31T23:59:59.5` names its zone, `Z` or `+05:30`; `None` for what is no time
+/// as cells hold it: to the microsecond, with minutes.
+fn instant(text: &str) -> Option<bool> {
+    let (day, rest) = text.split_at_checked(10)?;
+    let rest = rest.strip_prefix(['T', ' '])?;
+    let at = rest.find(['Z', '+', '-']).unwrap_or(rest.len());
+    let (clock, zone) = rest.split_at(at);
+    let digits = clock
+        .split_once('.')
+        .map_or(0, |(_, fraction)| fraction.len());
+    let is_clock = matches!(clock.find('.').unwrap_or(clock.len()), 5 | 8) && digits <= 6;
+    let is_zone = matches!(zone, "" | "Z") || (zone.len() == 6 && &zone[3..4] == ":");
+    let whole = format!("{day}T{clock}{}", if zone.is_empty() { "Z" } else { zone });
+    let is_time = is_clock && is_zone && date(day).is_some() && whole.parse::<Timestamp>().is_ok();
+    is_time.then_some(!zone.is_empty())
 }
 
 /// The type of a constant where none is given.

@@ -129,7 +129,13 @@ fn ids(view: &mut View<'_>) {
     let text = output_filter(ids, stated.unwrap_or(most));
     if let Err(wrong) = Filter::parse(&text, view.limits) {
         let message = format!("`join: server` would need the filter `{text}`, which {wrong}");
-        let help = "name fewer ids (the others in `assemble.columns` alone), or use `join: local`";
+        let of_one_id = Filter::parse(&output_filter(1, stated.unwrap_or(most)), view.limits);
+        let help = match of_one_id {
+            Ok(_) => {
+                "name fewer ids (the others in `assemble.columns` alone), or use `join: local`"
+            }
+            Err(_) => "so many answers do not fit beside any id: use `join: local`",
+        };
         view.problem(JOIN, code::FILTER, message, help);
     }
 }

@@ -7,7 +7,12 @@ pub(super) fn check(view: &mut View<'_>) {
     if view.text("transform.on_refused_row") != Some("quarantine") {
         return;
     }
-    if view.text("transform.split_type") != Some("Line") {
+    let has_no_lines = super::shards::is_one_request(view)
+        || matches!(
+            view.text("transform.split_type"),
+            Some("RecordIO" | "TFRecord")
+        );
+    if has_no_lines {
         let message =
             "`transform.on_refused_row: quarantine` cuts shards at their lines, and needs \
                        `split_type: line`"

@@ -49,6 +49,13 @@ fn csv(view: &View<'_>) -> bool {
     format.is_some_and(|format| format.starts_with("csv"))
 }
 
+/// Whether a shard is one request: by `split_type: none`, and whatever stands there for a format that cannot
+/// be split.
+pub(super) fn is_one_request(view: &View<'_>) -> bool {
+    view.text("transform.split_type") == Some("None")
+        || view.text("shards.format") == Some("parquet")
+}
+
 /// Keys that only some formats have a use for.
 fn keys_of_format(view: &mut View<'_>) {
     let Some(format) = view.text("shards.format") else {
@@ -120,8 +127,9 @@ fn parquet(view: &mut View<'_>) {
         ("split_type", view.text("transform.split_type")),
         ("assemble_with", view.text("transform.assemble_with")),
     ] {
-        if let Some(found) = found.filter(|found| *found != "None") {
-            let path = format!("transform.{key}");
+        let path = format!("transform.{key}");
+        // What is not written follows from the other.
+        if let Some(found) = found.filter(|found| *found != "None" && view.written(&path)) {
             let message = format!(
                 "`{key}: {}` cannot be used with Parquet shards",
                 found.to_lowercase()
@@ -153,9 +161,12 @@ fn compression_type(view: &mut View<'_>) {
 
 fn batch_strategy(view: &mut View<'_>) {
     let path = "transform.batch_strategy";
-    if view.written(path) && view.text("transform.split_type") == Some("None") {
+    if view.written(path) && is_one_request(view) {
         let message = "`batch_strategy` needs a `split_type` of line, recordio or tfrecord".into();
-        let help = "with `split_type: none` a shard is one request: remove `batch_strategy`";
+        let help = match view.text("shards.format") {
+            Some("parquet") => "a Parquet file is one request: remove `batch_strategy`",
+            _ => "with `split_type: none` a shard is one request: remove `batch_strategy`",
+        };
         view.problem(path, code::BATCH_WITHOUT_SPLIT, message, help);
     }
     let split = view.text("transform.split_type");
@@ -180,7 +191,9 @@ fn payload_product(view: &mut View<'_>) {
         return;
     };
     let most = view.limits.payload_product_mb;
-    if n.saturating_mul(mb) <= most {
+    // A shard that no payload holds is told as such.
+    let is_chosen = !view.written(payload) && mb > most;
+    if n.saturating_mul(mb) <= most || is_chosen {
         return;
     }
     let message = format!(
@@ -208,15 +221,17 @@ fn least_payload(view: &View<'_>) -> Option<u64> {
         return Some(payload);
     }
     let shard = view.number("shards.max_bytes");
-    let whole = view.text("transform.split_type") == Some("None");
-    let shard = shard.filter(|_| whole && view.written("shards.max_bytes"));
+    let shard = shard.filter(|_| is_one_request(view) && view.written("shards.max_bytes"));
     let mb = Limits::payload_bytes(1).unwrap_or(1);
     Some(shard.map_or(1, |bytes| bytes.div_ceil(mb)))
 }
 
 /// Without a split, a shard is one request.
 fn shard_size(view: &mut View<'_>) {
-    if view.text("transform.split_type") != Some("None") {
+    // Where lines are split, by mistake, the default is that of lines.
+    let is_stated =
+        view.text("transform.split_type") == Some("None") || view.written("shards.max_bytes");
+    if !is_one_request(view) || !is_stated {
         return;
     }
     let payload = view
@@ -229,9 +244,13 @@ fn shard_size(view: &mut View<'_>) {
         return;
     };
     let message = format!(
-        "`shards.max_bytes` is {}, but with `split_type: none` a shard is one request, and one \
-         request holds at most {} (`max_payload_in_mb: {mb}`, less 1 %)",
+        "`shards.max_bytes` is {}, but {} is one request, and one request holds at most {} \
+         (`max_payload_in_mb: {mb}`, less 1 %)",
         format_size(bytes),
+        match view.text("shards.format") {
+            Some("parquet") => "a Parquet file",
+            _ => "with `split_type: none` a shard",
+        },
         format_size(fits),
     );
     let help = format!(
@@ -276,9 +295,7 @@ fn media_types(view: &mut View<'_>) {
         }
     }
     if let Some(accept) = view.text("transform.accept")
-        && !ANSWERS
-            .iter()
-            .any(|media| accept.to_ascii_lowercase().starts_with(media))
+        && !ANSWERS.iter().any(|media| bare(accept) == *media)
     {
         let message =
             format!("`accept: {accept}`: predictions are read as CSV, JSON Lines or JSON only");
@@ -291,17 +308,15 @@ fn media_types(view: &mut View<'_>) {
     }
 }
 
+/// A media type without its parameters.
+fn bare(media: &str) -> String {
+    let bare = media.split(';').next().unwrap_or_default();
+    bare.trim().to_ascii_lowercase()
+}
+
 /// `application/json` is one document a request; lines of it are many (a container's "Extra data").
 fn one_json_document(view: &mut View<'_>) {
     let path = "transform.content_type";
-    let bare = |media: &str| {
-        media
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase()
-    };
     let json = view
         .text(path)
         .is_some_and(|media| bare(media) == "application/json");

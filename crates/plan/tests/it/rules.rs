@@ -199,10 +199,10 @@ fn parquet_is_one_request() {
     ");
     insta::assert_snapshot!(shards("parquet", "batch_strategy: multi_record"), @r"
     [batch-without-split] p.yaml:17:19: `batch_strategy` needs a `split_type` of line, recordio or tfrecord
-      help: with `split_type: none` a shard is one request: remove `batch_strategy`
+      help: a Parquet file is one request: remove `batch_strategy`
     ");
     insta::assert_snapshot!(shards("parquet\n  max_bytes: 50MB", "accept: text/csv"), @r"
-    [shard-above-payload] p.yaml:14:14: `shards.max_bytes` is 50MB, but with `split_type: none` a shard is one request, and one request holds at most 49500KB (`max_payload_in_mb: 50`, less 1 %)
+    [shard-above-payload] p.yaml:14:14: `shards.max_bytes` is 50MB, but a Parquet file is one request, and one request holds at most 49500KB (`max_payload_in_mb: 50`, less 1 %)
       help: `max_bytes: 49500KB` or less, or a larger payload
     ");
     insta::assert_snapshot!(shards("parquet", "split_type: line\n  assemble_with: line"), @r"
@@ -273,6 +273,7 @@ fn a_shard_that_is_one_request_fits_into_one() {
 #[test]
 fn answers_are_read_as_csv_or_json() {
     assert_eq!(transform("accept: application/jsonlines"), "");
+    assert!(transform("accept: text/csvx").contains("predictions are read as CSV"));
     assert_eq!(transform("accept: application/json"), "");
     assert_eq!(transform("accept: text/csv; charset=utf-8"), "");
     insta::assert_snapshot!(transform("accept: application/x-npy"), @r"
@@ -404,8 +405,6 @@ fn columns_are_named_once_and_where_they_can_be() {
       help: an id is kept out of the model's input: name it in one of them
     [conflict] p.yaml:12:9: `prepare.select` and `prepare.drop` exclude one another
       help: `select` names all that go on, so there is nothing left to drop
-    [column] p.yaml:18:1: `assemble.columns` has two columns called `flight`
-      help: output columns need different names
     ");
     insta::assert_snapshot!(prepare("  id: [flight]\n  drop: [day, day, flight]\n"), @r"
     [column] p.yaml:11:15: `prepare.drop` names `day` twice
@@ -465,6 +464,33 @@ fn output_columns() {
     [bad-value] p.yaml:19:31: `a`: the value `x` is not of type int64
     [bad-value] p.yaml:19:67: `d`: the value `2013-02-30` is not of type date
     ");
+    let constant = |value: &str, kind: &str| {
+        let column = format!("{{ name: c, value: '{value}', type: {kind} }}");
+        columns(&format!(
+            "flight, {column}, {{ name: s, from: 'prediction[0]' }}"
+        ))
+    };
+    for (value, kind) in [
+        ("2024-12-31", "date"),
+        ("2024-12-31T23:59:59", "timestamp"),
+        ("2024-12-31 23:59", "timestamp"),
+        ("2024-12-31T23:59:59.000001Z", "timestamp_utc"),
+        ("2024-12-31T23:59:59+05:30", "timestamp_utc"),
+        ("{{ now }}", "timestamp_utc"),
+    ] {
+        assert_eq!(constant(value, kind), "", "{value} as {kind}");
+    }
+    for (value, kind) in [
+        ("nan", "float64"),
+        ("2024-12-31", "timestamp"),
+        ("2024-12-31T23:59:59Z", "timestamp"),
+        ("2024-12-31T23:59:59", "timestamp_utc"),
+        ("2024-12-31T23:59:59.0000001Z", "timestamp_utc"),
+        ("2024-12-31T23:59:59+0530", "timestamp_utc"),
+    ] {
+        let told = constant(value, kind);
+        assert!(told.contains("is not of type"), "{value} as {kind}: {told}");
+    }
     insta::assert_snapshot!(columns("flight"), @r#"
     [column] p.yaml:19:12: `assemble.columns` takes nothing from the model's answers
       help: add { name: score, from: "prediction[0]" }
@@ -521,13 +547,15 @@ fn locations_do_not_lie_in_one_another() {
         ""
     );
     insta::assert_snapshot!(problems_of(&[("uri: data/*.csv", "uri: ['-', data/a.csv]")]), @"[conflict] p.yaml:8:9: `-` (standard input) must be the only input");
-    insta::assert_snapshot!(problems_of(&[("uri: data/*.csv", "uri: [https://host/a.csv, s3://B_ad/x, s3:///x, s3://ab, s3://abc//x, '']")]), @r"
+    insta::assert_snapshot!(problems_of(&[("uri: data/*.csv", "uri: [https://host/a.csv, s3://B_ad/x, s3:///x, s3://ab, s3://abc//x, '', s3://a..b/, s3://10.0.0.1/x]")]), @r"
     [bad-value] p.yaml:8:9: `source.uri[0]`: `https://host/a.csv` has the scheme `https`; expected a local path or `s3://…`
     [bad-value] p.yaml:8:29: `source.uri[1]`: `s3://B_ad/x` has the bucket `B_ad`; bucket names hold a-z, 0-9, `-` and `.`, and begin and end with a letter or digit
     [bad-value] p.yaml:8:42: `source.uri[2]`: `s3:///x` names no bucket; expected `s3://bucket/key`
     [bad-value] p.yaml:8:51: `source.uri[3]`: `s3://ab` has the bucket `ab`; bucket names have 3 to 63 characters
     [bad-value] p.yaml:8:60: `source.uri[4]`: `s3://abc//x` has `//` after the bucket, which would be a key that begins with `/`
     [bad-value] p.yaml:8:73: `source.uri[5]`: must not be empty
+    [bad-value] p.yaml:8:77: `source.uri[6]`: `s3://a..b/` has the bucket `a..b`; two `.` must not stand side by side in a bucket's name
+    [bad-value] p.yaml:8:89: `source.uri[7]`: `s3://10.0.0.1/x` has the bucket `10.0.0.1`; a bucket's name must not look like an IP address
     ");
     assert!(
         problems_of(&[(
@@ -656,6 +684,25 @@ fn refused_rows_are_found_between_lines_only() {
         told.contains("[conflict]") && told.contains("needs `split_type: line`"),
         "{told}"
     );
+    // Nothing is said about a value that is wrong itself.
+    let told = transform("split_type: lines\n  on_refused_row: quarantine");
+    assert!(!told.contains("on_refused_row"), "{told}");
+}
+
+/// What does not go with Parquet is told at once, and not one after the other.
+#[test]
+fn parquet_that_is_to_be_split_hides_no_other_mistake() {
+    let lines = "split_type: line\n  batch_strategy: multi_record\n  on_refused_row: quarantine";
+    insta::assert_snapshot!(shards("parquet\n  max_bytes: 200MB", lines), @r"
+    [shard-above-payload] p.yaml:14:14: `shards.max_bytes` is 200MB, but a Parquet file is one request, and one request holds at most 49500KB (`max_payload_in_mb: 50`, less 1 %)
+      help: `max_bytes: 49500KB` or less, or a larger payload
+    [parquet-with-split] p.yaml:18:15: `split_type: line` cannot be used with Parquet shards
+      help: a Parquet file is one request: use `split_type: none`
+    [batch-without-split] p.yaml:19:19: `batch_strategy` needs a `split_type` of line, recordio or tfrecord
+      help: a Parquet file is one request: remove `batch_strategy`
+    [conflict] p.yaml:20:19: `transform.on_refused_row: quarantine` cuts shards at their lines, and needs `split_type: line`
+      help: use `shards.format: csv` or `jsonl`, or leave it at `fail`
+    ");
 }
 
 #[test]
@@ -772,7 +819,7 @@ fn a_join_by_the_service_is_for_lines_of_csv_with_ids() {
     ");
     insta::assert_snapshot!(server("answer_columns: 30"), @r"
     [filter] p.yaml:17:9: `join: server` would need the filter `$[0,-30,-29,-28,-27,-26,-25,-24,-23,-22,-21,-20,-19,-18,-17,-16,-15,-14,-13,-12,-11,-10,-9,-8,-7,-6,-5,-4,-3,-2,-1]`, which has 115 characters; the service takes at most 63
-      help: name fewer ids (the others in `assemble.columns` alone), or use `join: local`
+      help: so many answers do not fit beside any id: use `join: local`
     ");
     let spec = try_spec(
         &edited(&[("model: late-v1", "model: late-v1\n  join: server")]),

@@ -643,8 +643,6 @@ fn fields_that_do_not_go_together_are_told() {
       help: use `split_type: line`
 
     Parquet is not split
-    [parquet-with-split] p.yaml:14:1: `assemble_with: line` cannot be used with Parquet shards
-      help: a Parquet file is one request: use `assemble_with: none`
     [parquet-with-split] p.yaml:17:15: `split_type: line` cannot be used with Parquet shards
       help: a Parquet file is one request: use `split_type: none`
 

@@ -26,9 +26,10 @@ pub(crate) async fn announce(
     sent: &[Sent],
     wave: Option<Wave>,
 ) -> Result<CreateTransformJob, RunError> {
-    let shards: BTreeSet<u32> = sent.iter().map(|s| s.piece.shard).collect();
+    let (controls, asked): (Vec<&Sent>, Vec<&Sent>) = sent.iter().partition(|s| s.is_control);
+    let shards: BTreeSet<u32> = asked.iter().map(|s| s.piece.shard).collect();
     let shards: Vec<u32> = shards.into_iter().collect();
-    let pieces = sent.iter().filter(|s| !s.whole).map(|s| s.piece);
+    let pieces = asked.iter().filter(|s| !s.whole).map(|s| s.piece);
     let pieces: Vec<Piece> = pieces.collect();
     let attempt = next_attempt(session, job, wave, &shards, &pieces);
     if !pieces.is_empty() {
@@ -42,6 +43,7 @@ pub(crate) async fn announce(
         shards,
         wave,
         pieces,
+        controls: controls.iter().map(|s| s.piece).collect(),
         output: request.transform_output.s3_output_path.clone(),
         request: serde_json::to_value(&request).map_err(|e| RunError::bug(e.to_string()))?,
     })?;

@@ -56,6 +56,8 @@ pub(crate) struct Sent {
     pub(crate) piece: Piece,
     /// The shard as it is.
     pub(crate) whole: bool,
+    /// Rows that were answered before: they are sent again to see whether the container works.
+    pub(crate) is_control: bool,
     /// The ordinal of the first row among accepted rows.
     ordinal: u64,
 }
@@ -71,6 +73,7 @@ impl Sent {
                 rows: shard.rows,
             },
             whole: true,
+            is_control: false,
             ordinal: shard.first_ordinal,
         }
     }
@@ -82,7 +85,16 @@ impl Sent {
             name: format!("{stem}-r{:08}-{}.{format}", piece.first, piece.rows),
             piece,
             whole: false,
+            is_control: false,
             ordinal: shard.first_ordinal + piece.first,
+        }
+    }
+
+    /// The same, of rows that were answered before.
+    pub(crate) fn control(shard: &SealedShard, piece: Piece) -> Self {
+        Self {
+            is_control: true,
+            ..Self::piece(shard, piece)
         }
     }
 
@@ -232,7 +244,10 @@ pub(crate) fn sent_by(session: &Session, launched: &Launched) -> Vec<Sent> {
             return shards.map(Sent::shard).collect();
         }
         let of = |p: &Piece| Some(Sent::piece(s.shards.get(&p.shard)?, *p));
-        launched.pieces.iter().filter_map(of).collect()
+        let control = |p: &Piece| Some(Sent::control(s.shards.get(&p.shard)?, *p));
+        let pieces = launched.pieces.iter().filter_map(of);
+        let controls = launched.controls.iter().filter_map(control);
+        pieces.chain(controls).collect()
     })
 }
 
@@ -281,9 +296,30 @@ pub(crate) async fn collect(
     let mut defects = collected.defects;
     defects.sort_by_key(|d| d.sent.piece);
     if !defects.is_empty() {
+        record_lost(session, launched.name(), &defects)?;
         container_log::learn(session, launched.name()).await;
     }
     Ok(defects)
+}
+
+/// A piece whose output is there and does not agree with its rows was not refused: later attempts must know.
+fn record_lost(session: &Arc<Session>, name: &str, defects: &[Defect]) -> Result<(), RunError> {
+    let known = session.state(|s| s.launched(name).map(|l| l.lost.clone()));
+    let known = known.unwrap_or_default();
+    let lost = defects
+        .iter()
+        .filter(|d| !d.sent.whole && !d.what.is_absent());
+    let pieces: Vec<Piece> = lost
+        .map(|d| d.sent.piece)
+        .filter(|p| !known.contains(p))
+        .collect();
+    if pieces.is_empty() {
+        return Ok(());
+    }
+    session.record(&Entry::PiecesLost {
+        name: name.to_owned(),
+        pieces,
+    })
 }
 
 /// Whether the answer to something is recorded.

@@ -2,7 +2,7 @@
 //! was answered or refused, the answers are put together as the shard's, and the refused rows go to
 //! quarantine with their places and what was said about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +31,7 @@ use crate::stages::joined_ids;
 use crate::stages::outputs::{Sent, answer_layout, local_output};
 use crate::stages::score::ScoreJob;
 use crate::stages::upload;
+use crate::state::Launched;
 use crate::words::counted;
 
 /// Pieces that are uploaded at the same time.
@@ -56,7 +57,8 @@ pub(crate) async fn cut_and_upload(
         by_shard.entry(sent.piece.shard).or_default().push(sent);
     }
     let prefix = session.remote()?.pieces(&job.fingerprint);
-    for (index, sent) in by_shard {
+    for (index, mut sent) in by_shard {
+        sent.sort_unstable_by_key(|s| s.piece.first);
         let shard = shard(session, index)?;
         let text = have_shard(session, shards_at, &shard, format).await?;
         let piece = |s: &&Sent| ShardPiece {
@@ -249,6 +251,41 @@ async fn have_answer(
     Ok(path)
 }
 
+/// Single rows about which a container said that the request was bad (HTTP 4xx): such an answer is not
+/// worth another try. What else it says may pass.
+pub(crate) async fn certain(session: &Session, job: &ScoreJob) -> BTreeSet<Piece> {
+    let jobs: Vec<(String, Vec<Piece>)> = session.state(|s| {
+        let of = s
+            .launches_of(&job.fingerprint)
+            .filter(|l| l.ended.is_some());
+        let rows = |l: &Launched| l.pieces.iter().filter(|p| p.rows == 1).copied().collect();
+        of.map(|l| (l.name().to_owned(), rows(l))).collect()
+    });
+    let mut certain = BTreeSet::new();
+    for (name, rows) in jobs.into_iter().filter(|(_, rows)| !rows.is_empty()) {
+        container_log::learn(session, &name).await;
+        let said = container_log::by_object(session, &name);
+        let is_bad = |piece: &Piece| {
+            let shard = session.state(|s| s.shards.get(&piece.shard).cloned());
+            let name = shard.map(|shard| Sent::piece(&shard, *piece).name);
+            name.and_then(|n| said.get(&n))
+                .is_some_and(|s| is_client_error(s))
+        };
+        certain.extend(rows.into_iter().filter(is_bad));
+    }
+    certain
+}
+
+/// Whether all that the service logged of the answers to an object is that the request was bad. 408 and 429
+/// say that it came at a bad time.
+fn is_client_error(said: &str) -> bool {
+    let first = said.split(": ").nth(1).unwrap_or_default();
+    let first: Option<u16> = first.trim().parse().ok();
+    let is_of_driver = said.starts_with("Bad HTTP status received from algorithm: ")
+        || said.starts_with("ClientError: ");
+    is_of_driver && first.is_some_and(|s| (400..500).contains(&s) && s != 408 && s != 429)
+}
+
 /// What was said about each refused row: by the container, else why the job failed.
 async fn reasons(
     session: &Session,
@@ -257,10 +294,10 @@ async fn reasons(
     settled: &Settled,
 ) -> Vec<RefusedRow> {
     let jobs = session.state(|s| {
-        let of = |l: &&crate::state::Launched| {
+        let of = |l: &&Launched| {
             l.fingerprint == job.fingerprint && l.pieces.iter().any(|p| p.shard == shard.index)
         };
-        let said = |l: &crate::state::Launched| {
+        let said = |l: &Launched| {
             let reason = l.ended.as_ref().and_then(|(_, reason)| reason.clone());
             (l.name().to_owned(), reason.unwrap_or_default())
         };

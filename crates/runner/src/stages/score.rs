@@ -14,12 +14,12 @@ use gristmill_plan::spec::OnRefusedRow;
 use gristmill_tabular::SealedShard;
 
 use crate::container_log;
-use crate::entry::Wave;
+use crate::entry::{Piece, Wave};
 use crate::error::RunError;
 use crate::event::{Level, Stage};
 use crate::exit_code::ExitCode;
 use crate::local_services;
-use crate::pieces::{self, MAX_PIECES, SERVICE_FAILURE};
+use crate::pieces::{self, MAX_PIECES, NEVER_STARTED, SERVICE_FAILURE};
 use crate::session::Session;
 use crate::stages::announce::announce;
 use crate::stages::fleet::{Fleet, Outcome, Step};
@@ -30,9 +30,6 @@ use crate::stages::watch::{self, Ended};
 use crate::state::Launched;
 use crate::waves::{Known, Waves};
 use crate::words::counted;
-
-/// In the reason of a job whose container never answered: no row was sent to it.
-const NEVER_STARTED: &str = "respond to ping";
 
 /// What the requests are made of, beside the plan.
 pub(crate) struct ScoreJob {
@@ -151,6 +148,9 @@ impl Scoring<'_> {
     fn is_uncollected(&self, launched: &Launched, later: &[Launched]) -> bool {
         let sent = sent_by(self.session, launched);
         let open = |sent: &Sent| {
+            if sent.is_control {
+                return false;
+            }
             let again = later
                 .iter()
                 .any(|l| l.arn.is_some() && l.covers(sent.piece.shard));
@@ -322,7 +322,8 @@ async fn next_to_send(session: &Arc<Session>, job: &ScoreJob) -> Result<Vec<Sent
         return Ok(shards.iter().map(Sent::shard).collect());
     }
     let rows: Vec<(u32, u64)> = shards.iter().map(|s| (s.index, s.rows)).collect();
-    let round = session.state(|s| pieces::round(s, &job.fingerprint, &rows));
+    let certain = refused::certain(session, job).await;
+    let round = session.state(|s| pieces::round(s, &job.fingerprint, &rows, &certain));
     for settled in &round.settled {
         refused::settle(session, job, settled).await?;
     }
@@ -336,12 +337,23 @@ async fn next_to_send(session: &Arc<Session>, job: &ScoreJob) -> Result<Vec<Sent
         return Ok(whole.map(Sent::shard).collect());
     }
     let pieces = round.pieces.iter();
-    Ok(pieces
-        .filter_map(|p| Some(Sent::piece(of(&p.shard)?, *p)))
-        .collect())
+    let pieces = pieces.filter_map(|p| Some(Sent::piece(of(&p.shard)?, *p)));
+    let mut sent: Vec<Sent> = pieces.collect();
+    if !sent.is_empty() {
+        sent.extend(controls(session, &job.fingerprint));
+    }
+    Ok(sent)
 }
 
-fn too_many(pieces: &[crate::entry::Piece]) -> RunError {
+fn controls(session: &Session, fingerprint: &str) -> Vec<Sent> {
+    session.state(|s| {
+        let controls = pieces::controls(s, fingerprint).into_iter();
+        let of = |p: Piece| Some(Sent::control(s.shards.get(&p.shard)?, p));
+        controls.filter_map(of).collect()
+    })
+}
+
+fn too_many(pieces: &[Piece]) -> RunError {
     let rows: u64 = pieces.iter().map(|p| p.rows).sum();
     RunError::new(
         ExitCode::Model,
@@ -376,8 +388,12 @@ fn goes_on(session: &Session, outcome: &Outcome) -> bool {
         .as_deref()
         .unwrap_or_default()
         .contains(NEVER_STARTED);
-    let answered = session.state(|s| s.has_answered(&outcome.launched));
-    let can_be_cut = quarantines(session) && outcome.launched.pieces.is_empty() && started;
+    let (answered, can_be_cut) = session.state(|s| {
+        let launched = &outcome.launched;
+        let can_be_cut = launched.pieces.is_empty() || pieces::is_first_cut(s, launched);
+        (s.has_answered(launched), can_be_cut)
+    });
+    let can_be_cut = quarantines(session) && can_be_cut && started;
     let no_rows_lost = outcome.defects.iter().all(|d| d.what.is_absent());
     ended.status == JobStatus::Failed && no_rows_lost && (answered || can_be_cut)
 }
@@ -385,13 +401,14 @@ fn goes_on(session: &Session, outcome: &Outcome) -> bool {
 fn say_that_it_goes_on(session: &Session, outcome: &Outcome, next: &[Sent]) {
     let ended = &outcome.ended;
     let reason = ended.reason.as_deref().map(printable).unwrap_or_default();
-    let defects = outcome.defects.iter();
+    let defects = outcome.defects.iter().filter(|d| !d.sent.is_control);
     let shards: BTreeSet<u32> = defects.map(|d| d.sent.piece.shard).collect();
     let shards = counted(shards.len() as u64, "shard");
     let how = if next.iter().all(|s| s.whole) {
         "sent again in a job of their own".to_owned()
     } else {
-        let pieces = counted(next.len() as u64, "piece");
+        let pieces = next.iter().filter(|s| !s.is_control).count();
+        let pieces = counted(pieces as u64, "piece");
         format!("sent again in {pieces}, to find the rows that the model refuses")
     };
     session.note(
@@ -436,7 +453,7 @@ fn failure(session: &Session, job: &ScoreJob, outcome: &Outcome) -> RunError {
     let reason = ended
         .reason
         .as_deref()
-        .map(|r| format!(": {}", printable(r)))
+        .map(|r| format!(": {}", printable(r.trim_end_matches('.'))))
         .unwrap_or_default();
     let said = container_log::by_object(session, &ended.name);
     let each = defects
@@ -491,6 +508,7 @@ fn where_to_look(session: &Session, job: &str) -> String {
         format!("CloudWatch {TRANSFORM_LOG_GROUP}, streams {job}/…")
     };
     match container_log::last_lines(session, job) {
+        Ok(lines) if lines.is_empty() => format!("{then}. The job's log is in {place}"),
         Ok(lines) => {
             let said: String = lines.iter().map(|l| format!("\n    {l}")).collect();
             format!("{then}. The job's log, in {place}:{said}")

@@ -114,6 +114,7 @@ mod tests {
             shards: vec![0],
             wave: None,
             pieces: vec![piece],
+            controls: Vec::new(),
             output: String::new(),
             request: serde_json::json!({
                 "TransformJobName": name, "TransformResources": { "InstanceCount": 2 }

@@ -388,12 +388,6 @@ fn jobs_that_make_no_sense_are_refused() {
         from: "ordinal".into(),
     }];
     insta::assert_snapshot!(message(&run, &unknown), @r#"the sidecar of shard-00000: no column named "ordinal"; the header has: "id""#);
-    let day = [OutputColumn::Prediction {
-        name: "d".into(),
-        index: 0,
-        column_type: ColumnType::Date,
-    }];
-    insta::assert_snapshot!(message(&run, &day), @"a prediction or a constant is int64, float64, boolean or string, not date");
     let constant = [OutputColumn::Constant {
         name: "v".into(),
         value: "x".into(),
