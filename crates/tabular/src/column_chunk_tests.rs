@@ -402,7 +402,8 @@ fn values_made_to_meet_in_one_slot_are_no_trap() {
 fn columns_of_all_kinds(columns: usize, rows: usize, group: usize) -> Vec<Vec<ArrayRef>> {
     let value = |row: usize| ((row + group) as i64).wrapping_mul(0x5851_f42d_4c95_7f2d) >> 40;
     let column = |index: usize| -> ArrayRef {
-        let some = |row: &usize| (row + index + group) % 5 != 0 && (group + index) % 7 != 3;
+        let some =
+            |row: &usize| !(row + index + group).is_multiple_of(5) && (group + index) % 7 != 3;
         let values = (0..rows).map(|row| some(&row).then(|| value(row)));
         match index % 5 {
             0 => Arc::new(Int64Array::from_iter(values)),
