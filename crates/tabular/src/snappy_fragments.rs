@@ -7,7 +7,7 @@
 //! the bytes that are still to come and a copy, and keeps what it wrote only if there is one. Long
 //! copies and long literals are rare, and leave the turn.
 //!
-//! The bytes depend on the input alone. Memory: 96 KiB of tables, and at most 3 MiB for the fragments in
+//! The bytes depend on the input alone. Memory: 48 KiB of tables, and at most 3 MiB for the fragments in
 //! work, of which only what they shrink to is touched.
 
 use std::hint::select_unpredictable;
@@ -23,8 +23,9 @@ pub(crate) const LANES: usize = 3;
 const FRAGMENTS_AT_ONCE: usize = 8 * LANES;
 /// Fewer bytes than this are one fragment: emptying a table takes as long as a few KiB.
 const MIN_SPLIT_BYTES: usize = 16 << 10;
-/// Bits of a place in a table: 32 KiB a lane.
-const TABLE_BITS: u32 = 14;
+/// Bits of a place in a table: 16 KiB a lane, so that three are in a core's first cache. With one more,
+/// text takes 1 % less, and 4 % longer.
+const TABLE_BITS: u32 = 13;
 /// See `HashBytes` in `snappy.cc`.
 const MULTIPLIER: u32 = 0x1e35_a7bd;
 /// A shorter copy is hardly shorter than what it stands for.

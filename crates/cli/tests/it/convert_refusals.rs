@@ -18,7 +18,7 @@ fn what_is_no_utf_8_text_is_refused() {
     error: cannot read disguised.csv: expected plain text, found a Parquet file
       help: give its name the extension .parquet
     "#);
-    insta::assert_snapshot!(refused("wide.csv"), @"error: wide.csv:1: header: the name of column 2 is not UTF-8: name the encoding (source.encoding, --encoding)");
+    insta::assert_snapshot!(refused("wide.csv"), @"error: wide.csv:1: header: the name of column 1 has a NUL byte in it: if the text is UTF-16, which has no mark here, name the encoding (source.encoding, --encoding utf-16le or utf-16be)");
     insta::assert_snapshot!(refused("latin.csv"), @r#"
     error: bad row: latin.csv:2: record 1 (byte 7): expected UTF-8, found byte 0xe9 after "caf"
       help: name the encoding, such as windows-1252 or cp932: source.encoding (--encoding), or set such rows aside: on_bad_row: quarantine (--on-bad-row quarantine)
