@@ -1,6 +1,7 @@
 //! The gristmill command: parses the command line, calls one verb, prints its answer, ends with its
 //! exit code.
 
+mod allocator;
 mod answer;
 mod args;
 mod args_convert;
@@ -18,6 +19,7 @@ use crate::answer::Printer;
 use crate::args::Cli;
 
 fn main() -> ProcessExit {
+    allocator::set();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

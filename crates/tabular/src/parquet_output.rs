@@ -8,6 +8,7 @@ use std::io::Write;
 use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
 
+use crate::chunk_writer::EncodedChunk;
 use crate::parquet_file::{ColumnChunk, append};
 use crate::parquet_footer::{Described, Footer, MAGIC};
 
@@ -25,7 +26,7 @@ impl<W: Write + Send> ParquetOutput<W> {
     /// Those of the target.
     pub(crate) fn append(&mut self, chunks: Vec<ColumnChunk>) -> Result<(), ParquetError> {
         match self {
-            Self::Flat(file) => file.append(&chunks),
+            Self::Flat(file) => file.append(chunks),
             Self::Library(file) => append(file, chunks),
         }
     }
@@ -66,8 +67,8 @@ impl<W: Write> FlatOutput<W> {
         })
     }
 
-    fn append(&mut self, chunks: &[ColumnChunk]) -> Result<(), ParquetError> {
-        let flat = chunks.iter().map(|chunk| match chunk {
+    fn append(&mut self, chunks: Vec<ColumnChunk>) -> Result<(), ParquetError> {
+        let flat = chunks.into_iter().map(|chunk| match chunk {
             ColumnChunk::Flat(chunk) => Ok(chunk),
             ColumnChunk::Library(_) => {
                 let text = "a column that is encoded here came from the library";
@@ -75,11 +76,12 @@ impl<W: Write> FlatOutput<W> {
             }
         });
         let flat = flat.collect::<Result<Vec<_>, _>>()?;
-        self.footer
-            .add(self.at, flat.iter().map(|chunk| &chunk.close))?;
-        for chunk in flat {
-            self.target.write_all(&chunk.bytes)?;
-            self.at += chunk.bytes.len() as u64;
+        let described = flat.iter().map(|chunk| &chunk.close);
+        self.footer.add(self.at, described)?;
+        // Each is dropped once it is written.
+        for EncodedChunk { bytes, .. } in flat {
+            self.target.write_all(&bytes)?;
+            self.at += bytes.len() as u64;
         }
         Ok(())
     }
