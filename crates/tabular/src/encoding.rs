@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// Stands for bytes that do not decode: no UTF-8 text has it (RFC 3629, section 3).
 const UNDECODABLE: u8 = 0xff;
@@ -86,6 +87,24 @@ pub fn decoded(
     })
 }
 
+/// A text that begins with the byte order mark of another encoding than it is said to be in. Inside the
+/// [`io::Error`] that [`decoded`] gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the text is said to be {named} and begins with the byte order mark of {marked}")]
+pub struct OtherMark {
+    /// What it is said to be.
+    pub named: TextEncoding,
+    /// Whose mark it has.
+    pub marked: TextEncoding,
+}
+
+impl OtherMark {
+    /// The one in `error`, if that is what it is.
+    pub fn in_error(error: &io::Error) -> Option<&OtherMark> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
 /// The encoding to decode by; none for UTF-8.
 fn settled(
     named: Option<TextEncoding>,
@@ -99,11 +118,8 @@ fn settled(
             Ok(Some(marked))
         }
         (Some(named), Some(marked)) => {
-            let text = format!(
-                "the text is said to be {named} and begins with the byte order mark of {marked}: name that, \
-                 or nothing (source.encoding, --encoding)"
-            );
-            Err(io::Error::new(io::ErrorKind::InvalidData, text))
+            let other = OtherMark { named, marked };
+            Err(io::Error::new(io::ErrorKind::InvalidData, other))
         }
     }
 }

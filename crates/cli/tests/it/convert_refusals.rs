@@ -23,6 +23,20 @@ fn what_is_no_utf_8_text_is_refused() {
     error: bad row: latin.csv:2: record 1 (byte 7): expected UTF-8, found byte 0xe9 after "caf"
       help: name the encoding, such as windows-1252 or cp932: source.encoding (--encoding), or set such rows aside: on_bad_row: quarantine (--on-bad-row quarantine)
     "#);
+    project.write("marked.csv", b"\xef\xbb\xbfname,v\nZo\xc3\xab,1\n");
+    let marked = [
+        "convert",
+        "marked.csv",
+        "x.parquet",
+        "--encoding",
+        "windows-1252",
+    ];
+    let refused = project.run(&marked);
+    assert_eq!(refused.code, 65);
+    insta::assert_snapshot!(said(&refused), @r#"
+    error: cannot read marked.csv: the text is said to be windows-1252 and begins with the byte order mark of utf-8
+      help: name utf-8, or none: source.encoding (--encoding)
+    "#);
     assert!(!project.path("x.parquet").exists());
 }
 
