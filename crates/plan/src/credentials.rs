@@ -115,6 +115,13 @@ pub(crate) fn problem(file: &str, at: (u32, u32), what: &str) -> Problem {
     Problem::new(place(file, at), code::CREDENTIALS_IN_FILE, message).help(HELP)
 }
 
+/// The problem if a key and its value are a credential, however the file writes them: the value may stand
+/// on a line of its own, and either may be written with escapes.
+pub(crate) fn in_value(key: &str, value: &str, file: &str, at: (u32, u32)) -> Option<Problem> {
+    let line = serde_json::json!({ key: value }).to_string();
+    find_in_line(&line).map(|(_, what, _)| problem(file, at, what))
+}
+
 /// Column (from 1), kind and text of the first credential of a line.
 fn find_in_line(line: &str) -> Option<(u32, &'static str, String)> {
     let column = |byte: usize| u32::try_from(line[..byte].chars().count() + 1).unwrap_or(u32::MAX);

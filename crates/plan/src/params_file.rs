@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::credentials;
 use crate::problem::{Problem, Problems, code};
 use crate::tree::{Entry, Node, NodeKind, Nothing, parse_as, place, shorten};
 
@@ -21,13 +22,20 @@ const NOTHING: Nothing = Nothing {
 /// Every mistake in it, with its place there.
 pub fn parse_params_file(text: &str, file: &str) -> Result<BTreeMap<String, String>, Problems> {
     let doc = parse_as(text, file, NOTHING)?;
-    let mut problems = doc.problems;
+    let mut problems = doc.problems.clone();
     let mut values = BTreeMap::new();
     match &doc.root.kind {
         NodeKind::Map(entries) => {
             for entry in entries {
                 match value(entry, file) {
-                    Ok(value) => drop(values.insert(entry.key.clone(), value)),
+                    Ok(value) => {
+                        let told = |p: &Problem| {
+                            p.code == code::CREDENTIALS_IN_FILE && p.place.line == entry.at.0
+                        };
+                        let hidden = credentials::in_value(&entry.key, &value, file, entry.at);
+                        problems.extend(hidden.filter(|_| !doc.problems.iter().any(told)));
+                        values.insert(entry.key.clone(), value);
+                    }
                     Err(problem) => problems.push(*problem),
                 }
             }

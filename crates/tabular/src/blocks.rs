@@ -309,8 +309,9 @@ impl Blocks {
     /// out as it is and ends the input: the parser sees its length and says where it is.
     fn cut(&mut self, block: &mut Block, current: &mut Current) -> Result<bool, TabularError> {
         let full = block.len >= self.longest();
-        if block.first && block.start == 0 && !self.take_header(block, current.ended || full)? {
-            return Ok(false);
+        if block.first && block.start == 0 && !self.take_header(block, current.ended)? {
+            let endless = || TabularError::Internal("a header without end".into());
+            return if full { Err(endless()) } else { Ok(false) };
         }
         let text = &block.buffer[block.start..block.len];
         if current.ended && !self.is_crowded(text) {
@@ -392,6 +393,7 @@ impl Blocks {
             fields: None,
             records: left,
             record_bytes: self.cutting.max_record,
+            ..ParseLimits::default()
         };
         let rows = parse(block.text(), block.start, &self.cutting.dialect, &limits);
         if rows.too_long.is_none() {
@@ -600,6 +602,45 @@ mod tests {
             error.to_string(),
             "a.csv: the file is empty: expected at least a header line"
         );
+    }
+
+    /// Whatever the size of blocks, what stands before the first record and that record have their limits.
+    #[test]
+    fn a_long_prefix_is_refused_and_a_header_behind_a_shorter_one_is_whole() {
+        let comment = Dialect {
+            comment: Some(b'#'),
+            ..Dialect::default()
+        };
+        let pool = Pool::default();
+        for prefix in ["\n".repeat(30), "\r\n".repeat(15), "# a\n\n#b\n".repeat(3)] {
+            for (max_record, is_read) in [(prefix.len() - 1, false), (prefix.len(), true)] {
+                let text = format!("{prefix}aaaaa,bbbbb,ccccc\n1,2,3\n");
+                for size in [1, 2, 13, 64, 1000] {
+                    let cutting = Cutting {
+                        max_record,
+                        ..cutting(comment, size)
+                    };
+                    let blocks = Blocks::open(&[input(text.as_bytes())], &cutting, &pool);
+                    match blocks {
+                        Ok(blocks) => {
+                            assert!(is_read);
+                            assert_eq!(blocks.header().names, ["aaaaa", "bbbbb", "ccccc"]);
+                        }
+                        Err(error) => {
+                            assert!(!is_read, "{error}");
+                            assert_eq!(
+                                error.to_string(),
+                                format!(
+                                    "a.csv: expected the first record within {max_record} bytes, \
+                                     found nothing but lines that are skipped, comments and empty \
+                                     lines; raise max_record"
+                                )
+                            );
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// The reader gives up on it; the parser must say so, or what follows would be lost in silence.

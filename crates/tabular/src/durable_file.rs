@@ -8,10 +8,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 
 use sha2::{Digest, Sha256};
 
+use crate::aligned_memory::ALIGNMENT;
+use crate::disk_writer::{DiskWriter, Reading};
 use crate::error::TabularError;
 
 /// What a committed file is.
@@ -34,50 +35,52 @@ impl Committed {
     }
 }
 
-/// Bytes after which those written so far are sent to the disk while others are made: what is left
-/// to the end is then soon done.
-const SEND_EVERY: u64 = 8 << 20;
+/// Bytes of a file's beginning that are written through the page cache by the caller: a small file needs
+/// no thread, and stays in memory for the next reader. A multiple of [`ALIGNMENT`].
+const CACHED_BYTES: u64 = 8 << 20;
+const _: () = assert!(CACHED_BYTES.is_multiple_of(ALIGNMENT as u64));
 
 /// The file and what has been written to it.
 struct Content {
     file: File,
+    reading: Reading,
     hasher: Option<Sha256>,
     bytes: u64,
-    /// Bytes that have been sent, and the thread that sends the last of them.
-    sent: u64,
-    sending: Option<JoinHandle<()>>,
+    /// Writes what comes after the beginning.
+    disk: Option<DiskWriter>,
 }
 
 impl Content {
-    /// Sends what is new if that is enough and nothing is being sent.
-    fn send_soon(&mut self) -> io::Result<()> {
-        if self.bytes - self.sent < SEND_EVERY {
-            return Ok(());
+    /// As [`Write::write`].
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = CACHED_BYTES.saturating_sub(self.bytes);
+        let written = match &mut self.disk {
+            Some(disk) => disk.write(bytes).map(|()| bytes.len())?,
+            None if room > 0 => {
+                let room = usize::try_from(room).unwrap_or(usize::MAX);
+                self.file.write(&bytes[..bytes.len().min(room)])?
+            }
+            None => {
+                let disk = DiskWriter::start(&self.file, self.bytes, self.reading)?;
+                self.disk.insert(disk).write(bytes)?;
+                bytes.len()
+            }
+        };
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&bytes[..written]);
         }
-        if self.sending.as_ref().is_some_and(|s| !s.is_finished()) {
-            return Ok(());
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    /// All is on the disk.
+    fn sync(&mut self) -> io::Result<()> {
+        if let Some(disk) = self.disk.take() {
+            disk.finish()?;
         }
-        let file = self.file.try_clone()?;
-        let (from, to) = (self.sent, self.bytes);
-        let thread = thread::Builder::new().name("sync".into());
-        self.sending = Some(thread.spawn(move || send(&file, from, to))?);
-        self.sent = self.bytes;
-        Ok(())
+        self.file.sync_all()
     }
 }
-
-/// Has the system begin to write these bytes to the disk, without waiting for them: what goes wrong is
-/// told by the sync at the end. That they are not needed is said of pages which are all being written,
-/// so that they stay in memory for the next reader (`posix_fadvise(2)`, Linux).
-#[cfg(target_os = "linux")]
-fn send(file: &File, from: u64, to: u64) {
-    if let Some(bytes) = std::num::NonZeroU64::new(to - from) {
-        let _ = rustix::fs::fadvise(file, from, Some(bytes), rustix::fs::Advice::DontNeed);
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn send(_: &File, _: u64, _: u64) {}
 
 /// A file being written under a temporary name. Dropped without [`commit`](DurableFile::commit),
 /// it removes what it made.
@@ -107,10 +110,10 @@ impl DurableFile {
         let file = open_new(&temporary).map_err(TabularError::io("create", path))?;
         let content = Content {
             file,
+            reading: Reading::Later,
             hasher: None,
             bytes: 0,
-            sent: 0,
-            sending: None,
+            disk: None,
         };
         Ok(DurableFile {
             content: Arc::new(Mutex::new(content)),
@@ -124,6 +127,16 @@ impl DurableFile {
     pub fn hashed(self) -> DurableFile {
         let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
         content.hasher = Some(Sha256::new());
+        drop(content);
+        self
+    }
+
+    /// The same file, kept in memory as far as the system can, since somebody reads it at once: to be
+    /// called before anything is written. Others go past the page cache from the ninth MiB on.
+    #[must_use]
+    pub fn soon_read(self) -> DurableFile {
+        let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        content.reading = Reading::Soon;
         drop(content);
         self
     }
@@ -149,10 +162,7 @@ impl DurableFile {
     pub fn commit(self) -> Result<Committed, TabularError> {
         let (bytes, hasher) = {
             let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
-            let sent = content.sending.take().map(JoinHandle::join);
-            // It gives nothing, and waiting for it keeps it from outliving the file.
-            drop(sent);
-            let synced = content.file.sync_all();
+            let synced = content.sync();
             synced.map_err(TabularError::io("sync", &self.temporary))?;
             (content.bytes, content.hasher.take())
         };
@@ -198,13 +208,7 @@ impl Write for Handle {
 
 fn write_to(content: &Mutex<Content>, buf: &[u8]) -> io::Result<usize> {
     let mut content = content.lock().unwrap_or_else(PoisonError::into_inner);
-    let n = content.file.write(buf)?;
-    if let Some(hasher) = &mut content.hasher {
-        hasher.update(&buf[..n]);
-    }
-    content.bytes += n as u64;
-    content.send_soon()?;
-    Ok(n)
+    content.write(buf)
 }
 
 fn temporary_name(path: &Path) -> PathBuf {
@@ -241,6 +245,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
     use super::*;
+    use crate::aligned_memory::AlignedMemory;
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<String> = std::fs::read_dir(folder)
@@ -270,18 +275,45 @@ mod tests {
         assert_eq!(names(folder.path()), ["a.csv"]);
     }
 
+    /// Pieces of other sizes than buffers and blocks, and aligned ones, which go their own way.
     #[test]
-    fn what_is_synced_on_the_way_is_whole() {
+    fn what_goes_past_the_cache_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
-        let mut file = DurableFile::create(&path).unwrap();
-        let piece: Vec<u8> = (0..SEND_EVERY / 4).map(|i| i as u8).collect();
-        for _ in 0..9 {
-            file.write_all(&piece).unwrap();
+        let mut aligned = AlignedMemory::new(3 * ALIGNMENT);
+        aligned.bytes_mut().fill(b'a');
+        let aligned = &aligned.bytes()[..3 * ALIGNMENT];
+        let odd: Vec<u8> = (0..1_234_567_u32).map(|i| (i / 7) as u8).collect();
+        for pieces in [vec![&odd[..]; 40], vec![aligned; 4000], {
+            let mut mixed = vec![aligned; 1000];
+            mixed.extend([&odd[..], &odd[..5], aligned].repeat(7));
+            mixed
+        }] {
+            for soon in [false, true] {
+                let file = DurableFile::create(&path).unwrap().hashed();
+                let mut file = if soon { file.soon_read() } else { file };
+                for piece in &pieces {
+                    file.write_all(piece).unwrap();
+                }
+                let done = file.commit().unwrap();
+                let expected = pieces.concat();
+                assert!(expected.len() as u64 > CACHED_BYTES);
+                assert_eq!(done.bytes, expected.len() as u64);
+                assert!(std::fs::read(&path).unwrap() == expected);
+                assert_eq!(done.sha256.unwrap(), hex::encode(Sha256::digest(&expected)));
+            }
         }
-        let done = file.commit().unwrap();
-        assert_eq!((done.bytes, &done.sha256), (piece.len() as u64 * 9, &None));
-        assert_eq!(std::fs::read(&path).unwrap(), piece.repeat(9));
+    }
+
+    #[test]
+    fn what_is_given_up_on_the_way_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = DurableFile::create(&folder.path().join("a.csv")).unwrap();
+        for _ in 0..20 {
+            file.write_all(&[7; 1_000_001]).unwrap();
+        }
+        drop(file);
+        assert!(names(folder.path()).is_empty());
     }
 
     #[test]

@@ -35,7 +35,9 @@ pub(crate) fn mark(text: &[u8]) -> usize {
     }
 }
 
-/// Reads the prefix of `text`; none if it goes on and `all` of it is not there yet.
+/// Reads the prefix of `text`; none if it goes on and `all` of it is not there yet. Both what stands before
+/// the first record and that record are held to `max_record` bytes, however much of the text is there: of
+/// more than twice that something is always said.
 pub(crate) fn read(
     text: &[u8],
     all: bool,
@@ -44,7 +46,9 @@ pub(crate) fn read(
     max_record: usize,
 ) -> Result<Option<Found>, TabularError> {
     let skip = dialect.skip_lines;
-    let Some(from) = after_lines(text, mark(text), skip, all) else {
+    let begin = mark(text);
+    let Some(from) = after_lines(text, begin, skip, all) else {
+        check_prefix(text.len() - begin, file, max_record)?;
         return match all {
             false => Ok(None),
             true => Err(TabularError::Empty {
@@ -57,14 +61,17 @@ pub(crate) fn read(
         fields: None,
         records: 1,
         record_bytes: max_record,
+        ..ParseLimits::default()
     };
     let mut rows = parse(text, from, dialect, &limits);
     rows.shift_lines(skip as u32);
-    // A line end that is the last byte may be the first half of `\r\n`.
-    let whole = rows.total == 1 && rows.terminated && rows.consumed < text.len();
-    if !whole && !all {
-        return Ok(None);
-    }
+    let bad = rows.bad.iter().map(|bad| &bad.record);
+    let mut records = rows.records.iter().chain(bad).chain(&rows.too_long);
+    // Without one: where the text ends, or the comment begins that it ends within.
+    let start = records
+        .next()
+        .map_or(rows.last_start, |record| record.start as usize);
+    check_prefix(start - begin, file, max_record)?;
     if let Some(record) = rows.too_long {
         let line = u64::from(record.line) + 1;
         let byte = u64::from(record.start);
@@ -77,11 +84,29 @@ pub(crate) fn read(
             limit: max_record as u64,
         });
     }
+    // A line end that is the last byte may be the first half of `\r\n`.
+    let whole = rows.total == 1 && rows.terminated && rows.consumed < text.len();
+    if !whole && !all {
+        return Ok(None);
+    }
     if dialect.header {
         named(text, &rows, file, dialect).map(Some)
     } else {
         Ok(Some(numbered(text, &rows, from, skip)))
     }
+}
+
+fn check_prefix(bytes: usize, file: &str, max_record: usize) -> Result<(), TabularError> {
+    if bytes <= max_record {
+        return Ok(());
+    }
+    Err(TabularError::Columns {
+        file: file.into(),
+        problem: format!(
+            "expected the first record within {max_record} bytes, found nothing but lines that are \
+             skipped, comments and empty lines; raise max_record"
+        ),
+    })
 }
 
 /// After the next `lines` line ends from `from` on; none where the text does not have so many, or

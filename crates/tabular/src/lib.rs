@@ -15,7 +15,8 @@ pub mod check;
 pub mod compression;
 pub mod convert;
 pub mod dialect;
-pub mod durable_file;
+pub mod disk_writer;
+mod durable_file;
 pub mod encoding;
 pub mod error;
 pub mod format;
@@ -44,6 +45,7 @@ pub mod split;
 #[doc(hidden)]
 pub mod steps;
 
+mod aligned_memory;
 mod answer_bytes;
 mod answer_cells;
 mod answer_json;

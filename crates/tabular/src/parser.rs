@@ -20,6 +20,8 @@ pub(crate) struct ParseLimits {
     pub(crate) records: u64,
     /// The longest record, in bytes.
     pub(crate) record_bytes: usize,
+    /// Say of bad records what was expected and found; else both are empty.
+    pub(crate) in_words: bool,
 }
 
 impl Default for ParseLimits {
@@ -28,6 +30,7 @@ impl Default for ParseLimits {
             fields: None,
             records: u64::MAX,
             record_bytes: MAX_BLOCK,
+            in_words: true,
         }
     }
 }
@@ -314,24 +317,16 @@ impl<'a> Parser<'a> {
     #[cold]
     fn refuse(&mut self, record: Record, fields: usize, torn: Option<usize>) {
         self.rows.spans.truncate(self.first_span);
-        let (reason, expected, found) = match torn {
-            Some(at) => {
-                let quote = char::from(self.dialect.quote);
-                // Behind a closing quote there is none, or it would be a doubled one.
-                let expected = if self.block[at] == self.dialect.quote {
-                    format!("a delimiter before the {quote} that opens a field")
-                } else {
-                    format!("a delimiter or the line's end after a closing {quote}")
-                };
-                (
-                    BadReason::Quote,
-                    expected,
-                    excerpt(&self.block[at..record.end as usize]),
-                )
-            }
+        let reason = match torn {
+            Some(_) => BadReason::Quote,
+            None => BadReason::Ragged,
+        };
+        let (expected, found) = match torn {
+            _ if !self.limits.in_words => Default::default(),
+            Some(at) => self.torn_in_words(at, record.end as usize),
             None => {
                 let expected = self.limits.fields.unwrap_or_default();
-                (BadReason::Ragged, count(expected), count(fields))
+                (count(expected), count(fields))
             }
         };
         self.rows.bad.push(BadRecord {
@@ -341,6 +336,17 @@ impl<'a> Parser<'a> {
             expected,
             found,
         });
+    }
+
+    fn torn_in_words(&self, at: usize, end: usize) -> (String, String) {
+        let quote = char::from(self.dialect.quote);
+        // Behind a closing quote there is none, or it would be a doubled one.
+        let expected = if self.block[at] == self.dialect.quote {
+            format!("a delimiter before the {quote} that opens a field")
+        } else {
+            format!("a delimiter or the line's end after a closing {quote}")
+        };
+        (expected, excerpt(&self.block[at..end]))
     }
 
     fn record_to(&self, end: usize) -> Record {

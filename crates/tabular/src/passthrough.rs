@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::io::{self, BufReader, Write};
 use std::sync::{Mutex, PoisonError};
 
+use crate::aligned_memory::{AlignedMemory, Room};
 use crate::compression::{Compression, FinishWrite, SOURCE_BUFFER, compress, decompress};
 use crate::convert::{ConvertJob, OutputFile, Written};
 use crate::convert_parts::{Outputs, finish_all};
@@ -38,7 +39,7 @@ const PIECE_BYTES: usize = BLOCKS * MAX_BLOCK_BYTES;
 struct Piece {
     /// As the source has it, where it is framed.
     stored: StoredChunks,
-    plain: Vec<u8>,
+    plain: AlignedMemory,
     plain_bytes: usize,
     /// What is known of its text apart from those before it.
     counted: Option<Counted>,
@@ -49,7 +50,7 @@ struct Piece {
 
 impl Piece {
     fn plain(&self) -> &[u8] {
-        &self.plain[..self.plain_bytes]
+        &self.plain.bytes()[..self.plain_bytes]
     }
 }
 
@@ -184,8 +185,8 @@ impl Flow<'_> {
         let mut text = decompress(self.input.compression, stored);
         Ok(Box::new(move || {
             let mut piece = self.take();
-            piece.plain.resize(PIECE_BYTES, 0);
-            piece.plain_bytes = read_full(&mut *text, &mut piece.plain).map_err(failed())?;
+            let room = &mut piece.plain.at_least(PIECE_BYTES)[..PIECE_BYTES];
+            piece.plain_bytes = read_full(&mut *text, room).map_err(failed())?;
             Ok((piece.plain_bytes > 0).then_some(piece))
         }))
     }
@@ -234,7 +235,7 @@ fn expand(piece: &mut Piece) -> io::Result<()> {
 /// To chunks: whatever the number of threads, pieces are the same, and so are chunks.
 fn pack(piece: &mut Piece) {
     piece.packed.clear();
-    let plain = &piece.plain[..piece.plain_bytes];
+    let plain = &piece.plain.bytes()[..piece.plain_bytes];
     COMPRESSOR.with_borrow_mut(|compressor| pack_chunks(compressor, plain, &mut piece.packed));
 }
 

@@ -204,6 +204,7 @@ impl Pass {
             fields: Some(names.len()),
             records: u64::MAX,
             record_bytes: cutting.max_record,
+            ..ParseLimits::default()
         };
         let (dialect, block_bytes) = (cutting.dialect, cutting.block_bytes);
         let work = |mut block: Block| {

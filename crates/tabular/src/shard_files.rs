@@ -98,7 +98,7 @@ impl<'a, 'b> ShardFiles<'a, 'b> {
     pub(crate) fn begin(&self) -> Result<BegunShard, TabularError> {
         let (prefix, index) = (&self.job.name_prefix, self.totals.shards);
         let sidecar_path = self.job.folder.join(format!("{prefix}{index:05}.arrow"));
-        let file = DurableFile::create(&self.path())?.hashed();
+        let file = DurableFile::create(&self.path())?.hashed().soon_read();
         let sidecar_file = DurableFile::create(&sidecar_path)?.hashed();
         let target = BufWriter::new(sidecar_file.writer());
         Ok(BegunShard {

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use crc_fast::CrcAlgorithm;
 
+use crate::aligned_memory::Room;
 use crate::chunked::{BlockFormat, Chunks, Counted};
 use crate::snappy_blocks::{Block, expand_blocks, plain_length};
 use crate::snappy_elements::Elements;
@@ -88,7 +89,7 @@ impl StoredChunks {
     pub(crate) fn expand(
         &self,
         decoder: &mut snap::raw::Decoder,
-        plain: &mut Vec<u8>,
+        plain: &mut impl Room,
     ) -> (usize, io::Result<()>) {
         match self.expand_together(plain) {
             Some(bytes) => (bytes, Ok(())),
@@ -97,14 +98,12 @@ impl StoredChunks {
     }
 
     /// The same for chunks without fault; none if there is one, wherever it is.
-    fn expand_together(&self, plain: &mut Vec<u8>) -> Option<usize> {
+    fn expand_together(&self, plain: &mut impl Room) -> Option<usize> {
         let lengths: Option<Vec<usize>> = self.chunks.iter().map(|c| self.length_of(c)).collect();
         let lengths = lengths?;
         let bytes = lengths.iter().sum();
-        if plain.len() < bytes {
-            plain.resize(bytes, 0);
-        }
-        let mut rest = &mut plain[..bytes];
+        let plain = &mut plain.at_least(bytes)[..bytes];
+        let mut rest = &mut *plain;
         let places = lengths.iter().map(|&length| {
             let (place, behind) = std::mem::take(&mut rest).split_at_mut(length);
             rest = behind;
@@ -142,7 +141,7 @@ impl StoredChunks {
     fn expand_each(
         &self,
         decoder: &mut snap::raw::Decoder,
-        plain: &mut Vec<u8>,
+        plain: &mut impl Room,
     ) -> (usize, io::Result<()>) {
         let mut at = 0;
         for chunk in &self.chunks {
@@ -158,7 +157,7 @@ impl StoredChunks {
         &self,
         chunk: &StoredChunk,
         decoder: &mut snap::raw::Decoder,
-        plain: &mut Vec<u8>,
+        plain: &mut impl Room,
         at: usize,
     ) -> io::Result<usize> {
         let (start, data) = (chunk.start, &self.bytes[chunk.data.clone()]);
@@ -169,10 +168,7 @@ impl StoredChunks {
             _ => snap::raw::decompress_len(data).map_err(bad)?,
         };
         check_plain_length(length, start)?;
-        if plain.len() < at + length {
-            plain.resize(at + length, 0);
-        }
-        let plain = &mut plain[at..at + length];
+        let plain = &mut plain.at_least(at + length)[at..at + length];
         match chunk.kind {
             ChunkKind::Uncompressed => plain.copy_from_slice(data),
             _ => {

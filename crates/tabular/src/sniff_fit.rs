@@ -1,5 +1,7 @@
 //! How well one dialect fits a sample.
 
+use std::collections::BTreeMap;
+
 use crate::dialect::Dialect;
 use crate::parser::{ParseLimits, parse};
 use crate::records::{Rows, Span};
@@ -7,6 +9,8 @@ use crate::sniff_cells::worth;
 
 /// Records of the sample that are looked at.
 const RECORDS: u64 = 2000;
+/// Those that tell what is no table at all; more than a twentieth of all.
+const FEW_RECORDS: u64 = RECORDS / 8;
 /// Cells whose text is looked at.
 const CELLS: usize = 20_000;
 /// A table begins within so many records, or there is nothing before it.
@@ -47,7 +51,7 @@ pub(crate) struct Fit {
 impl Fit {
     /// Tries `dialect` on `sample`; `whole` if nothing follows it. None if there is no record.
     pub(crate) fn new(sample: &[u8], whole: bool, dialect: &Dialect) -> Option<Self> {
-        let rows = Sampled::parse(sample, whole, dialect);
+        let rows = Sampled::parse(sample, whole, dialect, RECORDS);
         let width = rows.width()?;
         let from = rows.first_of_table(width);
         let table = &rows.records[from..];
@@ -74,6 +78,15 @@ impl Fit {
         };
         fit.look_at_cells(sample, &rows, from);
         Some(fit)
+    }
+
+    /// Whether `dialect` splits the sample evenly, as far as a few records tell: not if any of them is torn,
+    /// or if every number of fields leaves out so many of them that a twentieth of all would be left out.
+    pub(crate) fn may_be_even(sample: &[u8], dialect: &Dialect) -> bool {
+        let rows = Sampled::parse(sample, false, dialect, FEW_RECORDS);
+        let widest = rows.counts().into_values().max().unwrap_or(0);
+        let left_out = rows.records.len() - widest;
+        left_out * 20 < RECORDS as usize && !rows.records.iter().any(|r| r.torn)
     }
 
     fn look_at_cells(&mut self, sample: &[u8], rows: &Sampled, from: usize) {
@@ -117,7 +130,7 @@ impl Fit {
     /// The cells of the first records of the table, as they stand; at most `most` records. Of those
     /// that have another number of fields only the first is among them, which may be a short header.
     pub(crate) fn first_records<'a>(&self, sample: &'a [u8], most: usize) -> Vec<Vec<&'a [u8]>> {
-        let rows = Sampled::parse(sample, true, &self.dialect);
+        let rows = Sampled::parse(sample, true, &self.dialect, RECORDS);
         let table = rows
             .records
             .iter()
@@ -188,10 +201,11 @@ struct Sampled {
 }
 
 impl Sampled {
-    fn parse(sample: &[u8], whole: bool, dialect: &Dialect) -> Self {
+    fn parse(sample: &[u8], whole: bool, dialect: &Dialect, records: u64) -> Self {
         let limits = ParseLimits {
             fields: None,
-            records: RECORDS,
+            records,
+            in_words: false,
             ..ParseLimits::default()
         };
         let rows = parse(sample, 0, dialect, &limits);
@@ -232,17 +246,23 @@ impl Sampled {
         places
     }
 
-    /// The number of fields that explains most of the sample; more fields say more.
-    fn width(&self) -> Option<usize> {
-        let mut counts = std::collections::BTreeMap::<usize, usize>::new();
+    /// Records by their number of fields.
+    fn counts(&self) -> BTreeMap<usize, usize> {
+        let mut counts = BTreeMap::new();
         for record in &self.records {
             *counts.entry(record.width).or_default() += 1;
         }
+        counts
+    }
+
+    /// The number of fields that explains most of the sample; more fields say more.
+    fn width(&self) -> Option<usize> {
         let says = |&(width, records): &(usize, usize)| match width {
             1 => records as f64 * ONE_COLUMN,
             n => records as f64 * (1.0 - 1.0 / n as f64),
         };
-        let best = counts
+        let best = self
+            .counts()
             .into_iter()
             .max_by(|a, b| says(a).total_cmp(&says(b)));
         best.map(|(width, _)| width)

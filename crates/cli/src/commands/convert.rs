@@ -17,7 +17,7 @@ use crate::args::Global;
 use crate::args_convert::{Codec, Columns, ConvertArgs, OnBadRow, OnNewColumn, YesNo};
 use crate::commands::convert_inputs::{dialect_in_words, open_inputs, settled};
 use crate::commands::convert_training as training;
-use crate::commands::{runtime, threads};
+use crate::commands::{signals_runtime, threads};
 use crate::signals;
 use crate::view::View;
 use gristmill_runner::words::grouped;
@@ -55,7 +55,7 @@ pub(crate) fn convert(
         .then_some(&settled);
     // Only now: a read from standard input is better ended by the signal itself.
     let cancel = Cancel::default();
-    let runtime = runtime()?;
+    let runtime = signals_runtime()?;
     let _inside = runtime.enter();
     signals::listen(&cancel);
     let progress = Bar::new(global, cancel);

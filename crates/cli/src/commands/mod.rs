@@ -60,6 +60,15 @@ fn threads(asked: Option<u16>) -> usize {
     )
 }
 
+/// A runtime for signals alone.
+fn signals_runtime() -> Result<tokio::runtime::Runtime, RunError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|e| RunError::new(ExitCode::Failure, format!("cannot start threads: {e}")))
+}
+
 /// A runtime for the network.
 fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
     tokio::runtime::Builder::new_multi_thread()

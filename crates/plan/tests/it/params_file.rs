@@ -47,11 +47,16 @@ fn every_mistake_is_named() {
       help: write `NAME: VALUE` on a line each, or {} for none
     ");
     let secret = "wJalrXUtnFEMIEXAMPLEKEY";
-    let found = wrong(&format!("aws_secret_access_key: {secret}\n"));
-    assert!(
-        found.contains("credential") && !found.contains(secret),
-        "{found}"
-    );
+    for text in [
+        format!("aws_secret_access_key: {secret}\n"),
+        format!("password:\n  {secret}\n"),
+        format!("\"pass\\x77ord\": {secret}\n"),
+        format!("{{\"password\":\n\"{secret}\"}}"),
+    ] {
+        let found = wrong(&text);
+        assert_eq!(found.matches("credential").count(), 3, "{found}");
+        assert!(!found.contains(secret), "{found}");
+    }
 }
 
 proptest! {
