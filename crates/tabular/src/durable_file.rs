@@ -37,7 +37,7 @@ impl Committed {
 
 /// Bytes of a file's beginning that are written through the page cache by the caller: a small file needs
 /// no thread, and stays in memory for the next reader. A multiple of [`ALIGNMENT`].
-const CACHED_BYTES: u64 = 8 << 20;
+const CACHED_BYTES: u64 = 4 << 20;
 const _: () = assert!(CACHED_BYTES.is_multiple_of(ALIGNMENT as u64));
 
 /// The file and what has been written to it.
@@ -51,26 +51,36 @@ struct Content {
 }
 
 impl Content {
-    /// As [`Write::write`].
+    /// As [`Write::write`]; all of it is taken at once where some goes past the beginning.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = CACHED_BYTES.saturating_sub(self.bytes);
-        let written = match &mut self.disk {
-            Some(disk) => disk.write(bytes).map(|()| bytes.len())?,
-            None if room > 0 => {
-                let room = usize::try_from(room).unwrap_or(usize::MAX);
-                self.file.write(&bytes[..bytes.len().min(room)])?
-            }
-            None => {
-                let disk = DiskWriter::start(&self.file, self.bytes, self.reading)?;
-                self.disk.insert(disk).write(bytes)?;
-                bytes.len()
-            }
-        };
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(&bytes[..written]);
+        let room = usize::try_from(CACHED_BYTES.saturating_sub(self.bytes)).unwrap_or(usize::MAX);
+        let (beginning, rest) = bytes.split_at(bytes.len().min(room));
+        let mut written = 0;
+        if !beginning.is_empty() {
+            written = self.file.write(beginning)?;
+            self.count(&beginning[..written]);
         }
-        self.bytes += written as u64;
+        if written == beginning.len() && !rest.is_empty() {
+            self.write_behind(rest)?;
+            self.count(rest);
+            written += rest.len();
+        }
         Ok(written)
+    }
+
+    fn write_behind(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let disk = match &mut self.disk {
+            Some(disk) => disk,
+            none => none.insert(DiskWriter::start(&self.file, self.bytes, self.reading)?),
+        };
+        disk.write(bytes)
+    }
+
+    fn count(&mut self, bytes: &[u8]) {
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
+        }
+        self.bytes += bytes.len() as u64;
     }
 
     /// All is on the disk.
@@ -132,7 +142,7 @@ impl DurableFile {
     }
 
     /// The same file, kept in memory as far as the system can, since somebody reads it at once: to be
-    /// called before anything is written. Others go past the page cache from the ninth MiB on.
+    /// called before anything is written. Others go past the page cache from the fifth MiB on.
     #[must_use]
     pub fn soon_read(self) -> DurableFile {
         let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);

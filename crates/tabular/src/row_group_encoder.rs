@@ -4,6 +4,7 @@
 //! over arrays that are in memory: none of them waits for anything. The thread that owns the
 //! encoder hands groups in and takes encoded ones out; it alone waits, while too many are under way.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::error::TabularError;
 use crate::parquet_file::{ColumnChunk, ColumnEncoder, FilePlan, columnar};
 use crate::parquet_writer::ParquetOptions;
 use crate::row_groups::RowGroup;
+use crate::value_bytes::value_bytes;
 
 /// Bytes of arrays that wait for their encoding before the encoder makes its caller wait.
 const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;
@@ -121,7 +123,11 @@ impl<P> RowGroupEncoder<P> {
             bytes: group.bytes,
             payload,
         });
-        for (index, (blocks, encoder)) in group.columns.into_iter().zip(encoders).enumerate() {
+        let columns = group.columns.into_iter().zip(encoders).enumerate();
+        let mut tasks: Vec<_> = columns.collect();
+        // The longest first: begun last, it would be waited for alone.
+        tasks.sort_by_key(|(_, (blocks, _))| Reverse(bytes_of(blocks)));
+        for (index, (blocks, encoder)) in tasks {
             self.dispatch(pool.as_deref(), index, blocks, encoder);
         }
         self.begun += 1;
@@ -251,6 +257,11 @@ impl<P> RowGroupEncoder<P> {
     fn error(&self, action: &'static str, error: ParquetError) -> TabularError {
         columnar(self.options.name.clone(), action, error)
     }
+}
+
+fn bytes_of(blocks: &[ArrayRef]) -> usize {
+    let bytes = blocks.iter().map(|b| value_bytes(b.as_ref(), 0, b.len()));
+    bytes.sum()
 }
 
 fn lost() -> TabularError {
