@@ -95,7 +95,8 @@ fn keys(column: &ContractColumn) -> Vec<String> {
     }
     for (key, bound) in [("min", column.min), ("max", column.max)] {
         if let Some(bound) = bound.filter(|bound| bound.is_finite()) {
-            keys.push(format!("{key}: {bound}"));
+            // Zero without a sign: read again, `-0` is an integer that has none.
+            keys.push(format!("{key}: {}", bound + 0.0));
         }
     }
     if !column.allowed.is_empty() {
