@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use crate::aligned_memory::{ALIGNMENT, AlignedMemory};
 
 /// Bytes of a buffer: enough that the disk is not asked often, few enough to stay in the caches.
-const BUFFER_BYTES: usize = 2 << 20;
+const BUFFER_BYTES: usize = 1 << 20;
 /// Buffers of a file: one is filled, one written, one waits.
 const BUFFERS: usize = 3;
 

@@ -28,15 +28,15 @@ pub(crate) const MAGIC: [u8; 4] = *b"PAR1";
 #[derive(Default)]
 pub(crate) struct Footer {
     groups: Vec<Group>,
-    chunks: Vec<Chunk>,
-    /// Fields of the chunks' `ColumnMetaData`, and their indexes, one behind the other.
-    metadata: Vec<u8>,
-    column_indexes: Vec<u8>,
-    offset_indexes: Vec<u8>,
 }
 
+/// A row group; its bytes are kept in their exact size, since memory that grows by doubling is half empty.
 struct Group {
-    chunks: usize,
+    chunks: Box<[Chunk]>,
+    /// Fields of the chunks' `ColumnMetaData`, and their indexes, one behind the other.
+    metadata: Box<[u8]>,
+    column_indexes: Box<[u8]>,
+    offset_indexes: Box<[u8]>,
     rows: i64,
     /// Where its first page is in the file.
     start: u64,
@@ -62,26 +62,111 @@ impl Footer {
         start: u64,
         chunks: impl Iterator<Item = &'a ColumnCloseResult>,
     ) -> Result<(), ParquetError> {
-        let mut group = Group {
-            chunks: 0,
-            rows: 0,
-            start,
-            plain_bytes: 0,
-            stored_bytes: 0,
-        };
+        let (mut kept, mut rows) = (Kept::default(), 0);
+        let (mut plain_bytes, mut stored_bytes) = (0, 0);
         for chunk in chunks {
-            let at = start as i64 + group.stored_bytes;
-            self.add_chunk(chunk, at)?;
-            group.chunks += 1;
-            group.rows = chunk.rows_written as i64;
-            group.plain_bytes += chunk.metadata.uncompressed_size();
-            group.stored_bytes += chunk.metadata.compressed_size();
+            kept.add(chunk, start as i64 + stored_bytes)?;
+            rows = chunk.rows_written as i64;
+            plain_bytes += chunk.metadata.uncompressed_size();
+            stored_bytes += chunk.metadata.compressed_size();
         }
-        self.groups.push(group);
+        self.groups.push(Group {
+            chunks: kept.chunks.into(),
+            metadata: kept.metadata.into(),
+            column_indexes: kept.column_indexes.into(),
+            offset_indexes: kept.offset_indexes.into(),
+            rows,
+            start,
+            plain_bytes,
+            stored_bytes,
+        });
         Ok(())
     }
 
-    fn add_chunk(&mut self, chunk: &ColumnCloseResult, at: i64) -> Result<(), ParquetError> {
+    /// Writes all of it behind the `at` bytes that are there; how many bytes that is. `described`
+    /// is the footer of a file without rows.
+    ///
+    /// # Errors
+    /// Those of the target, and a footer of 4 GiB.
+    pub(crate) fn write(
+        self,
+        described: &Described,
+        at: u64,
+        target: &mut impl Write,
+    ) -> Result<u64, ParquetError> {
+        let mut counted = Counted { target, bytes: 0 };
+        for group in &self.groups {
+            counted.write_all(&group.column_indexes)?;
+        }
+        let offset_indexes = at + counted.bytes;
+        for group in &self.groups {
+            counted.write_all(&group.offset_indexes)?;
+        }
+        let indexes = counted.bytes;
+        let mut places = Places {
+            column_index: at as i64,
+            offset_index: offset_indexes as i64,
+        };
+        self.write_footer(described, &mut places, &mut counted)?;
+        let bytes = counted.bytes - indexes;
+        let length = u32::try_from(bytes)
+            .map_err(|_| ParquetError::General(format!("the footer has {bytes} bytes")))?;
+        target.write_all(&length.to_le_bytes())?;
+        target.write_all(&MAGIC)?;
+        Ok(indexes + bytes + 8)
+    }
+
+    fn write_footer(
+        &self,
+        described: &Described,
+        places: &mut Places,
+        to: &mut impl Write,
+    ) -> io::Result<()> {
+        let mut bytes = described.before_rows.clone();
+        write_zigzag(&mut bytes, self.groups.iter().map(|group| group.rows).sum());
+        let mut file = ThriftStruct::resume(&mut bytes, 3);
+        file.structures(4, self.groups.len());
+        to.write_all(&bytes)?;
+        for (number, group) in self.groups.iter().enumerate() {
+            bytes.clear();
+            self.write_group(&mut bytes, number, group, places);
+            to.write_all(&bytes)?;
+        }
+        to.write_all(&described.behind_groups)
+    }
+
+    fn write_group(&self, out: &mut Vec<u8>, number: usize, group: &Group, at: &mut Places) {
+        let mut fields = ThriftStruct::begin(out);
+        fields.structures(1, group.chunks.len());
+        let mut metadata = &*group.metadata;
+        for chunk in &group.chunks {
+            let (own, others) = metadata.split_at(chunk.metadata);
+            write_chunk(fields.next_structure(), chunk, own, at);
+            metadata = others;
+        }
+        fields.i64(2, group.plain_bytes);
+        fields.i64(3, group.rows);
+        fields.i64(5, group.start as i64);
+        fields.i64(6, group.stored_bytes);
+        // All row groups say which they are, or none does.
+        if i16::try_from(self.groups.len()).is_ok() {
+            fields.i16(7, number as i16);
+        }
+        fields.end();
+    }
+}
+
+/// What is gathered of a row group.
+#[derive(Default)]
+struct Kept {
+    chunks: Vec<Chunk>,
+    metadata: Vec<u8>,
+    column_indexes: Vec<u8>,
+    offset_indexes: Vec<u8>,
+}
+
+impl Kept {
+    fn add(&mut self, chunk: &ColumnCloseResult, at: i64) -> Result<(), ParquetError> {
         let metadata = self.metadata.len();
         write_metadata(&mut self.metadata, &chunk.metadata, at);
         let column_index = self.column_indexes.len();
@@ -99,97 +184,29 @@ impl Footer {
         });
         Ok(())
     }
-
-    /// Writes all of it behind the `at` bytes that are there; how many bytes that is. `described`
-    /// is the footer of a file without rows.
-    ///
-    /// # Errors
-    /// Those of the target, and a footer of 4 GiB.
-    pub(crate) fn write(
-        self,
-        described: &Described,
-        at: u64,
-        target: &mut impl Write,
-    ) -> Result<u64, ParquetError> {
-        target.write_all(&self.column_indexes)?;
-        target.write_all(&self.offset_indexes)?;
-        let indexes = (self.column_indexes.len() + self.offset_indexes.len()) as u64;
-        let mut counted = Counted { target, bytes: 0 };
-        self.write_footer(described, at, &mut counted)?;
-        let bytes = counted.bytes;
-        let length = u32::try_from(bytes)
-            .map_err(|_| ParquetError::General(format!("the footer has {bytes} bytes")))?;
-        target.write_all(&length.to_le_bytes())?;
-        target.write_all(&MAGIC)?;
-        Ok(indexes + bytes + 8)
-    }
-
-    fn write_footer(&self, described: &Described, at: u64, to: &mut impl Write) -> io::Result<()> {
-        let mut bytes = described.before_rows.clone();
-        write_zigzag(&mut bytes, self.groups.iter().map(|group| group.rows).sum());
-        let mut file = ThriftStruct::resume(&mut bytes, 3);
-        file.structures(4, self.groups.len());
-        to.write_all(&bytes)?;
-        let mut places = Places {
-            chunk: 0,
-            metadata: 0,
-            column_index: at as i64,
-            offset_index: at as i64 + self.column_indexes.len() as i64,
-        };
-        for (number, group) in self.groups.iter().enumerate() {
-            bytes.clear();
-            self.write_group(&mut bytes, number, group, &mut places);
-            to.write_all(&bytes)?;
-        }
-        to.write_all(&described.behind_groups)
-    }
-
-    fn write_group(&self, out: &mut Vec<u8>, number: usize, group: &Group, at: &mut Places) {
-        let mut fields = ThriftStruct::begin(out);
-        fields.structures(1, group.chunks);
-        for chunk in &self.chunks[at.chunk..at.chunk + group.chunks] {
-            self.write_chunk(fields.next_structure(), chunk, at);
-        }
-        at.chunk += group.chunks;
-        fields.i64(2, group.plain_bytes);
-        fields.i64(3, group.rows);
-        fields.i64(5, group.start as i64);
-        fields.i64(6, group.stored_bytes);
-        // All row groups say which they are, or none does.
-        if i16::try_from(self.groups.len()).is_ok() {
-            fields.i16(7, number as i16);
-        }
-        fields.end();
-    }
-
-    fn write_chunk(&self, mut fields: ThriftStruct<'_>, chunk: &Chunk, at: &mut Places) {
-        // Where the metadata would be if it was beside the pages as well.
-        fields.i64(2, 0);
-        let mut metadata = fields.structure(3);
-        metadata.raw(
-            &self.metadata[at.metadata..at.metadata + chunk.metadata],
-            16,
-        );
-        metadata.end();
-        at.metadata += chunk.metadata;
-        if chunk.offset_index > 0 {
-            fields.i64(4, at.offset_index);
-            fields.i32(5, chunk.offset_index);
-            at.offset_index += i64::from(chunk.offset_index);
-        }
-        if chunk.column_index > 0 {
-            fields.i64(6, at.column_index);
-            fields.i32(7, chunk.column_index);
-            at.column_index += i64::from(chunk.column_index);
-        }
-        fields.end();
-    }
 }
 
-/// How far what is kept of the chunks has been told; of the indexes, in the file.
+fn write_chunk(mut fields: ThriftStruct<'_>, chunk: &Chunk, metadata: &[u8], at: &mut Places) {
+    // Where the metadata would be if it was beside the pages as well.
+    fields.i64(2, 0);
+    let mut own = fields.structure(3);
+    own.raw(metadata, 16);
+    own.end();
+    if chunk.offset_index > 0 {
+        fields.i64(4, at.offset_index);
+        fields.i32(5, chunk.offset_index);
+        at.offset_index += i64::from(chunk.offset_index);
+    }
+    if chunk.column_index > 0 {
+        fields.i64(6, at.column_index);
+        fields.i32(7, chunk.column_index);
+        at.column_index += i64::from(chunk.column_index);
+    }
+    fields.end();
+}
+
+/// Where the next chunk's indexes are in the file.
 struct Places {
-    chunk: usize,
-    metadata: usize,
     column_index: i64,
     offset_index: i64,
 }
