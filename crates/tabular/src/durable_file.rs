@@ -37,7 +37,7 @@ impl Committed {
 
 /// Bytes of a file's beginning that are written through the page cache by the caller: a small file needs
 /// no thread, and stays in memory for the next reader. A multiple of [`ALIGNMENT`].
-const CACHED_BYTES: u64 = 4 << 20;
+const CACHED_BYTES: u64 = 1 << 20;
 const _: () = assert!(CACHED_BYTES.is_multiple_of(ALIGNMENT as u64));
 
 /// The file and what has been written to it.
@@ -142,7 +142,7 @@ impl DurableFile {
     }
 
     /// The same file, kept in memory as far as the system can, since somebody reads it at once: to be
-    /// called before anything is written. Others go past the page cache from the fifth MiB on.
+    /// called before anything is written. Others go past the page cache from the second MiB on.
     #[must_use]
     pub fn soon_read(self) -> DurableFile {
         let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);

@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::error::TabularError;
 use crate::format::Format;
 use crate::inspect_wrapper::contradiction;
+use crate::ranges::Seekable;
 
 /// A Parquet file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -100,7 +101,7 @@ pub fn inspect_parquet(path: &Path, first_rows: usize) -> Result<ParquetInspecti
 }
 
 fn read(file: File, bytes: u64, first_rows: usize) -> Result<ParquetInspection, ParquetError> {
-    let reader = SerializedFileReader::new(file)?;
+    let reader = SerializedFileReader::new(Seekable::File(file))?;
     let metadata = reader.metadata();
     let footer = metadata.file_metadata();
     let described = columns(metadata);
@@ -248,7 +249,7 @@ fn positive(size: i64) -> u64 {
 }
 
 fn rows(
-    reader: &SerializedFileReader<File>,
+    reader: &SerializedFileReader<Seekable>,
     count: usize,
 ) -> Result<Vec<Vec<Option<String>>>, ParquetError> {
     if count == 0 {

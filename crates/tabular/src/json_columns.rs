@@ -4,7 +4,7 @@ use crate::blocks::{Blocks, Cutting, Pool};
 use crate::error::TabularError;
 use crate::input::Input;
 use crate::json_rows::{FoundKeys, keys_of};
-use crate::ordered::ordered_map;
+use crate::ordered::{AHEAD, ordered_map};
 
 /// The most columns that an input may have: more are keys that are data.
 pub(crate) const MAX_COLUMNS: usize = 65_536;
@@ -31,7 +31,7 @@ pub(crate) fn discover(
         let keys = keys_of(&block);
         (keys, block)
     };
-    ordered_map(threads, source, work, |(keys, block)| {
+    ordered_map(threads, AHEAD, source, work, |(keys, block)| {
         for (place, name) in keys.iter().enumerate() {
             found.add(name, place);
         }

@@ -10,7 +10,7 @@ use std::io::{self, BufReader, Write};
 use std::sync::{Mutex, PoisonError};
 
 use crate::aligned_memory::{AlignedMemory, Room};
-use crate::compression::{Compression, FinishWrite, SOURCE_BUFFER, compress, decompress};
+use crate::compression::{Compression, FinishWrite, compress, decompress};
 use crate::convert::{ConvertJob, OutputFile, Written};
 use crate::convert_parts::{Outputs, finish_all};
 use crate::encoding::TextEncoding;
@@ -33,6 +33,13 @@ use crate::wrapper_signature::Expecting;
 const BLOCKS: usize = 3 * LANES;
 /// Plain bytes of a piece, at most.
 const PIECE_BYTES: usize = BLOCKS * MAX_BLOCK_BYTES;
+
+/// The buffer that chunks' headers are read through; what does not fit in it is read where it belongs.
+const HEADERS_BUFFER: usize = 4096;
+
+/// Pieces that wait to be written at most: a disk is fast and slow by turns, and while it is slow there
+/// has to be room for what is ready.
+const PIECES_AHEAD: usize = 10;
 
 /// A piece on its way from the reader to the writer; recycled.
 #[derive(Default)]
@@ -125,6 +132,7 @@ impl Flow<'_> {
         let source = self.source()?;
         let ran = ordered_map(
             self.threads,
+            PIECES_AHEAD,
             source,
             |piece| self.work(piece),
             |piece| {
@@ -171,7 +179,7 @@ impl Flow<'_> {
         let stored = (self.input.open)().map_err(TabularError::io("open", &self.input.name))?;
         if self.input.compression == Compression::SnappyFramed {
             let expected = Expecting::new(self.input.compression, stored);
-            let buffered = BufReader::with_capacity(SOURCE_BUFFER, expected);
+            let buffered = BufReader::with_capacity(HEADERS_BUFFER, expected);
             let mut chunks = ChunkReader::new(buffered);
             return Ok(Box::new(move || {
                 let mut piece = self.take();

@@ -127,11 +127,11 @@ impl ChunkReader for Seekable {
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
         Ok(match self {
-            Self::File(file) => Box::new(file.get_read(start)?),
-            Self::Ranges(ranges) => Box::new(Onwards {
+            Self::File(file) => Box::new(NoEnd(file.get_read(start)?)),
+            Self::Ranges(ranges) => Box::new(NoEnd(Onwards {
                 ranges: ranges.clone(),
                 at: start,
-            }),
+            })),
         })
     }
 
@@ -149,6 +149,20 @@ impl ChunkReader for Seekable {
                     found.len()
                 )))
             }
+        }
+    }
+}
+
+/// Takes the end for an error, since no page goes up to it. The library passes over what it does not know of
+/// a page's header without asking whether it is there: of a list that says to have two thousand million
+/// items, each of them behind the file's end.
+struct NoEnd<R>(R);
+
+impl<R: Read> Read for NoEnd<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(buffer)? {
+            0 if !buffer.is_empty() => Err(io::ErrorKind::UnexpectedEof.into()),
+            read => Ok(read),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::error::TabularError;
 use crate::format::Layout;
 use crate::input::Input;
 use crate::json_rows::Keys;
-use crate::ordered::ordered_map;
+use crate::ordered::{AHEAD, ordered_map};
 use crate::parser::ParseLimits;
 use crate::places::Place;
 use crate::progress::{Progress, report};
@@ -216,6 +216,7 @@ impl Pass {
         let mut place = Place::new(&files, secret, cutting.layout);
         ordered_map(
             threads,
+            AHEAD,
             || source.next(),
             work,
             |parsed: Parsed<X>| {

@@ -61,7 +61,9 @@ pub(crate) struct Chunk {
 /// Data chunks as they are stored, to be expanded apart from reading them. Kept from batch to batch.
 #[derive(Default)]
 pub(crate) struct StoredChunks {
+    /// Of these the first `used`; what is behind is left from before.
     bytes: Vec<u8>,
+    used: usize,
     chunks: Vec<StoredChunk>,
 }
 
@@ -76,7 +78,7 @@ struct StoredChunk {
 
 impl StoredChunks {
     pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
+        self.used = 0;
         self.chunks.clear();
     }
 
@@ -385,14 +387,14 @@ impl<R: Read> ChunkReader<R> {
         if kind == ChunkKind::Uncompressed {
             check_plain_length(length - 4, start)?;
         }
-        let at = batch.bytes.len();
-        batch.bytes.resize(at + length - 4, 0);
-        self.fill_all(&mut batch.bytes[at..], start)?;
+        let data = batch.used..batch.used + length - 4;
+        self.fill_all(&mut batch.bytes.at_least(data.end)[data.clone()], start)?;
+        batch.used = data.end;
         batch.chunks.push(StoredChunk {
             kind,
             start,
             checksum: u32::from_le_bytes(checksum),
-            data: at..at + length - 4,
+            data,
         });
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::convert::{ConvertJob, Target, convert};
 use crate::error::TabularError;
 use crate::format::Format;
 use crate::input::Input;
+use crate::inspect_parquet::inspect_parquet;
 use crate::scan::{Scan, ScanOptions, scan};
 
 use super::{Written, silence};
@@ -19,7 +20,7 @@ use super::{Written, silence};
 const MOST_ROWS: u64 = 10_000;
 
 /// It is read, or refused with an error that names the file; the rows are as many as its footer says,
-/// and every one of them is there as JSON Lines.
+/// and every one of them is there as JSON Lines. It is shown, or that is refused.
 pub fn parquet_input(data: &[u8]) {
     silence();
     let input = input(data);
@@ -32,6 +33,9 @@ pub fn parquet_input(data: &[u8]) {
         limit_rows: Some(MOST_ROWS),
         ..ScanOptions::default()
     };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), data).unwrap();
+    let _ = ours(inspect_parquet(file.path(), 20));
     let scanned = ours(scan(std::slice::from_ref(&input), &options, &()));
     let rows = ours(parquet_rows(&input));
     let out = Written::default();

@@ -16,7 +16,7 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, Schema};
 use gristmill_tabular::{
     BadReason, ConvertJob, Converted, Format, Input, Label, LabelRule, OnBadRow, OnMissing,
-    ScanOptions, TabularError, Target, convert::convert, scan,
+    ScanOptions, TabularError, Target, convert::convert, inspect_parquet::inspect_parquet, scan,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -342,6 +342,25 @@ fn damaged_parquet_is_an_error_that_names_the_file() {
         std::fs::write(&bad, &bytes[..cut]).unwrap();
         let error = run(&bad, &to).unwrap_err().to_string();
         assert!(error.contains("b.parquet"), "{cut}: {error}");
+    }
+}
+
+/// A page's header with a field that nobody knows: a list of two thousand million numbers, most of them
+/// behind the end of the file. To pass over them one by one takes half a minute.
+#[test]
+fn a_list_that_goes_on_behind_the_end_is_an_error_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    write_parquet(&path, &typed());
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4..11].copy_from_slice(&[0x99, 0xf7, 0xff, 0xff, 0xff, 0xff, 0x07]);
+    std::fs::write(&path, &bytes).unwrap();
+    let converted = run(&path, &folder.path().join("b.csv")).map(|_| ());
+    let shown = inspect_parquet(&path, 5).map(|_| ());
+    for error in [converted.unwrap_err(), shown.unwrap_err()] {
+        let error = error.to_string();
+        let found = error.contains("a.parquet") && error.contains("unexpected end of file");
+        assert!(found, "{error}");
     }
 }
 
