@@ -278,6 +278,28 @@ mod tests {
 
     use super::*;
 
+    /// A disk may want another alignment than ours: here one that the cursor does not have.
+    #[test]
+    fn what_is_refused_past_the_cache_goes_through_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let mut memory = AlignedMemory::new(ALIGNMENT);
+        memory.bytes_mut().fill(b'a');
+        let aligned = &memory.bytes()[..ALIGNMENT];
+        let odd = vec![b'b'; 2 * BUFFER_BYTES + 7];
+        for pieces in [[aligned, &odd, aligned], [&odd, aligned, &odd]] {
+            let mut file = File::create(&path).unwrap();
+            file.write_all(b"begun").unwrap();
+            let mut writer = DiskWriter::start(&file, 5, Reading::Later).unwrap();
+            for piece in pieces {
+                writer.write(piece).unwrap();
+            }
+            writer.finish().unwrap();
+            let expected = [&b"begun"[..], &pieces.concat()].concat();
+            assert!(std::fs::read(&path).unwrap() == expected);
+        }
+    }
+
     /// A file that cannot be written: that is told by the write, by a later one, or at the end.
     #[test]
     fn what_cannot_be_written_is_told() {

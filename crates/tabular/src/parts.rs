@@ -93,7 +93,7 @@ impl<'a> Parts<'a> {
     fn begin(&self) -> Result<OpenPart, TabularError> {
         let name = format!("part-{:05}{}", self.done.len(), self.extension());
         let path = self.job.folder.join(&name);
-        let file = DurableFile::create(&path)?.hashed();
+        let file = DurableFile::create(&path)?.hashed().soon_read();
         let sink = self.sink(&file, path)?;
         Ok(OpenPart {
             name,
