@@ -24,6 +24,12 @@ pub fn classify(error: &TabularError) -> RunError {
             if source.kind() == std::io::ErrorKind::IsADirectory && *action == "read" {
                 return RunError::new(ExitCode::NoInput, text).with_help("it is a folder: name the files in it");
             }
+            if *action == "replace" {
+                return RunError::new(ExitCode::Exists, text);
+            }
+            if source.kind() == std::io::ErrorKind::ResourceBusy {
+                return RunError::new(ExitCode::Temporary, text).with_help("wait for it, or choose another name");
+            }
             let copy = std::io::Error::new(source.kind(), source.to_string());
             let mut mapped = RunError::io(action, path, copy);
             if matches!(source.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof) {

@@ -286,7 +286,7 @@ impl Blocks {
 
     /// The most that is ever held of one input: a record that is too long, with its prefix.
     fn longest(&self) -> usize {
-        (self.cutting.max_record * 2 + 64)
+        (header::longest_prefix(self.cutting.max_record) + self.cutting.max_record + 64)
             .max(self.cutting.block_bytes)
             .min(MAX_BLOCK - 1)
     }
@@ -612,9 +612,12 @@ mod tests {
             ..Dialect::default()
         };
         let pool = Pool::default();
-        for prefix in ["\n".repeat(30), "\r\n".repeat(15), "# a\n\n#b\n".repeat(3)] {
-            for (max_record, is_read) in [(prefix.len() - 1, false), (prefix.len(), true)] {
-                let text = format!("{prefix}aaaaa,bbbbb,ccccc\n1,2,3\n");
+        let most = header::longest_prefix(0);
+        for (line, max_record) in [("\n", 30), ("\r\n", 18), ("# a\n\n#b\n", most + 9)] {
+            let most = header::longest_prefix(max_record);
+            let lines = most / line.len();
+            for (lines, is_read) in [(lines, true), (lines + 1, false)] {
+                let text = format!("{}aaaaa,bbbbb,ccccc\n1,2,3\n", line.repeat(lines));
                 for size in [1, 2, 13, 64, 1000] {
                     let cutting = Cutting {
                         max_record,
@@ -631,7 +634,7 @@ mod tests {
                             assert_eq!(
                                 error.to_string(),
                                 format!(
-                                    "a.csv: expected the first record within {max_record} bytes, \
+                                    "a.csv: expected the first record within {most} bytes, \
                                      found nothing but lines that are skipped, comments and empty \
                                      lines; raise max_record"
                                 )

@@ -1,6 +1,6 @@
 //! Where converted rows go: one file, a folder of parts, or a writer; each whole or not at all.
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::compression::{FinishWrite, compress};
@@ -21,6 +21,8 @@ pub(crate) struct Outputs {
     digests: bool,
     /// Before the names of parts: `train/`; empty without a split.
     prefix: String,
+    /// The folder was not there before.
+    made_folder: bool,
     done: Vec<OutputFile>,
     finished: bool,
 }
@@ -43,10 +45,16 @@ impl Outputs {
     /// Checks that nothing is in the way, and makes the folder.
     pub(crate) fn new(target: Target, job: &ConvertJob) -> Result<Self, TabularError> {
         let overwrite = job.overwrite;
+        let mut made_folder = false;
         let place = match target {
             Target::File(path) => {
                 if !overwrite && path.exists() {
                     return Err(TabularError::OutputExists { path });
+                }
+                // A device or a pipe would be replaced by a file.
+                if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+                    let problem = io::Error::other("it is no file; for a stream write to -");
+                    return Err(TabularError::io("replace", &path)(problem));
                 }
                 Place::File(path)
             }
@@ -54,6 +62,7 @@ impl Outputs {
                 return Err(TabularError::OutputExists { path });
             }
             Target::Folder(path) => {
+                made_folder = !path.exists();
                 std::fs::create_dir_all(&path).map_err(TabularError::io("create", &path))?;
                 let mut entries =
                     std::fs::read_dir(&path).map_err(TabularError::io("list", &path))?;
@@ -69,6 +78,7 @@ impl Outputs {
             format: job.to,
             digests: job.digests,
             prefix: String::new(),
+            made_folder,
             done: Vec::new(),
             finished: false,
         })
@@ -87,6 +97,7 @@ impl Outputs {
             format: self.format,
             digests: self.digests,
             prefix: self.prefix.clone(),
+            made_folder: false,
             done: Vec::new(),
             finished: false,
         })
@@ -105,6 +116,7 @@ impl Outputs {
                 format: self.format,
                 digests: self.digests,
                 prefix: format!("{name}/"),
+                made_folder: true,
                 done: Vec::new(),
                 finished: false,
             })
@@ -188,8 +200,8 @@ impl Drop for Outputs {
                 // The error that ends the conversion is the one to tell.
                 let _ = std::fs::remove_file(&part.path);
             }
-            if let (Place::Folder(folder), false) = (&self.place, self.prefix.is_empty()) {
-                // A part's folder was made here; one that holds something else stays.
+            if let (Place::Folder(folder), true) = (&self.place, self.made_folder) {
+                // One that holds something stays.
                 let _ = std::fs::remove_dir(folder);
             }
         }

@@ -4,7 +4,7 @@
 //! is asked for; at the end they are synced, the file is renamed, and the folder is synced, so that
 //! neither a killed process nor a lost power supply leaves half a file under the real name.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -98,6 +98,8 @@ pub struct DurableFile {
     content: Arc<Mutex<Content>>,
     temporary: PathBuf,
     path: PathBuf,
+    /// The temporary name is no longer this file's.
+    renamed: bool,
 }
 
 impl std::fmt::Debug for DurableFile {
@@ -111,10 +113,12 @@ impl std::fmt::Debug for DurableFile {
 impl DurableFile {
     /// Starts a file that will be `path`, readable as the process's umask says.
     ///
-    /// The temporary name is `.NAME.partial` beside it; one left by a killed process is replaced.
+    /// The temporary name is `.NAME.partial` beside it, locked for as long as it is written (`flock(2)`,
+    /// where the file system has that); one left by a killed process is replaced.
     ///
     /// # Errors
-    /// [`TabularError::Io`] when the folder does not exist or may not be written.
+    /// [`TabularError::Io`] when the folder does not exist or may not be written, or another process is
+    /// writing the same file ([`io::ErrorKind::ResourceBusy`]).
     pub fn create(path: &Path) -> Result<DurableFile, TabularError> {
         let temporary = temporary_name(path);
         let file = open_new(&temporary).map_err(TabularError::io("create", path))?;
@@ -129,6 +133,7 @@ impl DurableFile {
             content: Arc::new(Mutex::new(content)),
             temporary,
             path: path.to_path_buf(),
+            renamed: false,
         })
     }
 
@@ -169,15 +174,16 @@ impl DurableFile {
     ///
     /// # Errors
     /// [`TabularError::Io`]; the temporary file is then removed and an older file left as it was.
-    pub fn commit(self) -> Result<Committed, TabularError> {
+    pub fn commit(mut self) -> Result<Committed, TabularError> {
         let (bytes, hasher) = {
             let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
             let synced = content.sync();
-            synced.map_err(TabularError::io("sync", &self.temporary))?;
+            synced.map_err(TabularError::io("sync", &self.path))?;
             (content.bytes, content.hasher.take())
         };
         std::fs::rename(&self.temporary, &self.path)
             .map_err(TabularError::io("rename to", &self.path))?;
+        self.renamed = true;
         sync_folder(&self.path)?;
         Ok(Committed {
             path: self.path.clone(),
@@ -199,8 +205,10 @@ impl Write for DurableFile {
 
 impl Drop for DurableFile {
     fn drop(&mut self) {
-        // After a commit there is no such name any more, and nobody is left to be told of failure.
-        let _ = std::fs::remove_file(&self.temporary);
+        // Once renamed, a file of that name is somebody else's. Nobody is left to be told of failure.
+        if !self.renamed {
+            let _ = std::fs::remove_file(&self.temporary);
+        }
     }
 }
 
@@ -228,13 +236,69 @@ fn temporary_name(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// A new file under the temporary name, locked.
 fn open_new(path: &Path) -> io::Result<File> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    loop {
+        // Never through a link that somebody put there.
+        match OpenOptions::new().write(true).create_new(true).open(path) {
+            Ok(file) => {
+                lock(&file)?;
+                // Somebody may have taken it for a left one before it was locked.
+                if is_at(&file, path) {
+                    return Ok(file);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => remove_left(path)?,
+            Err(error) => return Err(error),
+        }
     }
-    // Never through a link that somebody put there.
-    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// Removes what a killed process left.
+fn remove_left(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::OFlags;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
+    }
+    // What cannot be opened is nothing that a process like this one writes.
+    let left = options.open(path);
+    if let Ok(left) = &left {
+        lock(left)?;
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Locks it for as long as it is open. File systems without locks do without.
+fn lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "another process is writing it",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the file has this name.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), path.symlink_metadata()) {
+        (Ok(ours), Ok(found)) => (ours.dev(), ours.ino()) == (found.dev(), found.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
 }
 
 /// Makes the name itself durable. Only Unix can open a folder for this.
@@ -338,6 +402,56 @@ mod tests {
         drop(file);
         assert_eq!(names(folder.path()), ["a.csv"]);
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
+    }
+
+    /// Two that write the same file at once would publish each other's halves.
+    #[test]
+    fn a_file_that_is_being_written_is_nobody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let mut file = DurableFile::create(&path).unwrap();
+        file.write_all(b"first").unwrap();
+        let error = DurableFile::create(&path).unwrap_err().to_string();
+        assert!(error.ends_with("another process is writing it"), "{error}");
+        file.commit().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        let mut second = DurableFile::create(&path).unwrap();
+        second.write_all(b"second").unwrap();
+        second.commit().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"second");
+        assert_eq!(names(folder.path()), ["a.csv"]);
+    }
+
+    /// Many at once: those that are not refused publish what they wrote, whole.
+    #[test]
+    fn of_many_that_write_at_once_no_half_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let committed: usize = std::thread::scope(|scope| {
+            let write = |letter: u8| {
+                let (path, mut done) = (&path, 0);
+                move || {
+                    for _ in 0..50 {
+                        let Ok(mut file) = DurableFile::create(path) else {
+                            continue;
+                        };
+                        for _ in 0..10 {
+                            file.write_all(&[letter; 100]).unwrap();
+                        }
+                        file.commit().unwrap();
+                        done += 1;
+                        let found = std::fs::read(path).unwrap();
+                        assert_eq!(found.len(), 1000);
+                        assert!(found.iter().all(|byte| *byte == found[0]));
+                    }
+                    done
+                }
+            };
+            let threads: Vec<_> = (b'a'..b'e').map(|l| scope.spawn(write(l))).collect();
+            threads.into_iter().map(|t| t.join().unwrap()).sum()
+        });
+        assert!(committed > 0);
+        assert_eq!(names(folder.path()), ["a.csv"]);
     }
 
     #[test]

@@ -35,9 +35,20 @@ pub(crate) fn mark(text: &[u8]) -> usize {
     }
 }
 
-/// Reads the prefix of `text`; none if it goes on and `all` of it is not there yet. Both what stands before
-/// the first record and that record are held to `max_record` bytes, however much of the text is there: of
-/// more than twice that something is always said.
+/// What may stand before the first record, in bytes, however short records must be.
+const PREFIX_BYTES: usize = 1 << 20;
+
+/// The columns that a table may have: more are data, and each takes its memory.
+pub(crate) const MAX_CSV_COLUMNS: usize = 500_000;
+
+/// The most bytes that may stand before the first record.
+pub(crate) fn longest_prefix(max_record: usize) -> usize {
+    max_record.max(PREFIX_BYTES)
+}
+
+/// Reads the prefix of `text`; none if it goes on and `all` of it is not there yet. What stands before the
+/// first record is held to [`longest_prefix`], and that record to `max_record`, however much of the text is
+/// there: of more than both together something is always said.
 pub(crate) fn read(
     text: &[u8],
     all: bool,
@@ -89,6 +100,19 @@ pub(crate) fn read(
     if !whole && !all {
         return Ok(None);
     }
+    if let Some(&columns) = rows
+        .counts
+        .first()
+        .filter(|n| **n as usize > MAX_CSV_COLUMNS)
+    {
+        return Err(TabularError::Columns {
+            file: file.into(),
+            problem: format!(
+                "expected at most {MAX_CSV_COLUMNS} columns, found {columns} in the first record: if the \
+                 table lies on its side, turn it"
+            ),
+        });
+    }
     if dialect.header {
         named(text, &rows, file, dialect).map(Some)
     } else {
@@ -97,13 +121,14 @@ pub(crate) fn read(
 }
 
 fn check_prefix(bytes: usize, file: &str, max_record: usize) -> Result<(), TabularError> {
-    if bytes <= max_record {
+    let most = longest_prefix(max_record);
+    if bytes <= most {
         return Ok(());
     }
     Err(TabularError::Columns {
         file: file.into(),
         problem: format!(
-            "expected the first record within {max_record} bytes, found nothing but lines that are \
+            "expected the first record within {most} bytes, found nothing but lines that are \
              skipped, comments and empty lines; raise max_record"
         ),
     })

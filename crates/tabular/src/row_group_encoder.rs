@@ -22,6 +22,10 @@ use crate::parquet_writer::ParquetOptions;
 use crate::row_groups::RowGroup;
 use crate::value_bytes::value_bytes;
 
+/// The columns of a file: each takes several kilobytes while a row group is written, and of a footer every
+/// reader reads all.
+const MAX_PARQUET_COLUMNS: usize = 100_000;
+
 /// Bytes of arrays that wait for their encoding before the encoder makes its caller wait.
 const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;
 /// Below so many values a row group is encoded where it is: threads would cost more than they save.
@@ -77,6 +81,12 @@ impl<P> RowGroupEncoder<P> {
             return Err(TabularError::Options(
                 "a Parquet file needs at least one column".into(),
             ));
+        }
+        if columns > MAX_PARQUET_COLUMNS {
+            return Err(TabularError::Options(format!(
+                "a Parquet file of {columns} columns: expected at most {MAX_PARQUET_COLUMNS}; select \
+                 some (--select), or turn the table"
+            )));
         }
         if options.row_group_rows == 0 {
             return Err(TabularError::Options(

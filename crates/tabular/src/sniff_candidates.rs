@@ -50,11 +50,13 @@ pub(crate) fn fits(sample: &[u8], whole: bool, stated: &Stated) -> Vec<(f64, Fit
         try_some()
     } else {
         thread::scope(|scope| {
-            let beside = scope.spawn(try_some);
+            // Without a second thread to be had, the first tries them all.
+            let beside = thread::Builder::new().spawn_scoped(scope, try_some).ok();
             let mut tried = try_some();
-            match beside.join() {
-                Ok(others) => tried.extend(others),
-                Err(panic) => std::panic::resume_unwind(panic),
+            match beside.map(thread::ScopedJoinHandle::join) {
+                Some(Ok(others)) => tried.extend(others),
+                Some(Err(panic)) => std::panic::resume_unwind(panic),
+                None => {}
             }
             tried
         })

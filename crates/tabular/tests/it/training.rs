@@ -120,7 +120,7 @@ fn a_training_set_without_a_label_is_none() {
         insta::allow_duplicates! {
             insta::assert_snapshot!(error, @r#"a.csv: no row has a label: "y" is null in all 2 that were read; choose another column, or check its null tokens"#);
         }
-        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+        assert!(!out.exists());
     }
 }
 
