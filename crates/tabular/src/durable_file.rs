@@ -257,7 +257,8 @@ fn open_new(path: &Path) -> io::Result<File> {
 /// Removes what a killed process left.
 fn remove_left(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    options.read(true);
+    // To lock it, some network file systems want it open for writing.
+    options.read(true).write(true);
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::OFlags;
