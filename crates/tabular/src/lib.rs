@@ -71,6 +71,7 @@ mod convert_text;
 mod csv_sink;
 mod csv_text;
 mod dictionary;
+mod dictionary_claims;
 mod dictionary_policy;
 mod fixed_chunk;
 mod header;
