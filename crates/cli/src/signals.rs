@@ -7,8 +7,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// SIGXFSZ of Linux and the BSDs, whose name the runtime does not have.
 const FILE_TOO_LARGE: i32 = 25;
 
-/// Listens in the background for as long as the runtime lives. When it returns, no signal ends the process
-/// by itself any more.
+/// Listens in the background for as long as the runtime lives. When it returns, neither of the two ends the
+/// process by itself any more.
 pub(crate) fn listen(cancel: &Cancel) {
     for (kind, exit) in [
         (SignalKind::interrupt(), ExitCode::Interrupted),
