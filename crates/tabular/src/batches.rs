@@ -16,7 +16,6 @@ use parquet::basic::Compression as Codec;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
 use crate::blocks::Block;
-use crate::dictionary_claims;
 use crate::error::TabularError;
 use crate::input::Input;
 use crate::ranges::Seekable;
@@ -223,14 +222,6 @@ fn builder(
             .map_err(|e| e.to_string())
     })?;
     check_columns(input, &builder)?;
-    // What is looked at by ranges is copied before it is read.
-    if let Seekable::File(file) = input.seekable()? {
-        let metadata = builder.metadata();
-        let mistake = guarded(input, || Ok(dictionary_claims::mistake(&file, metadata)))?;
-        if let Some(mistake) = mistake {
-            return Err(damaged(input, &mistake));
-        }
-    }
     Ok(builder)
 }
 

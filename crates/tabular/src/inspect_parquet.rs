@@ -13,7 +13,6 @@ use parquet::record::Field;
 use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor};
 use serde::Serialize;
 
-use crate::dictionary_claims;
 use crate::error::TabularError;
 use crate::format::Format;
 use crate::inspect_wrapper::contradiction;
@@ -102,12 +101,8 @@ pub fn inspect_parquet(path: &Path, first_rows: usize) -> Result<ParquetInspecti
 }
 
 fn read(file: File, bytes: u64, first_rows: usize) -> Result<ParquetInspection, ParquetError> {
-    let again = file.try_clone()?;
     let reader = SerializedFileReader::new(Seekable::File(file))?;
     let metadata = reader.metadata();
-    if let Some(mistake) = dictionary_claims::mistake(&again, metadata) {
-        return Err(ParquetError::General(mistake));
-    }
     let footer = metadata.file_metadata();
     let described = columns(metadata);
     let problem = undecodable(&described, metadata);

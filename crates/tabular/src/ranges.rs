@@ -3,12 +3,15 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use parquet::errors::ParquetError;
+use parquet::file::FOOTER_SIZE;
 use parquet::file::reader::{ChunkReader, Length};
+
+use crate::parquet_claims::{check_footer, check_page};
 
 /// Gives the bytes from an offset on, as many as the second number says: all of them, or an error.
 /// May block.
@@ -16,6 +19,8 @@ pub type ReadRange = Arc<dyn Fn(u64, u64) -> io::Result<Bytes> + Send + Sync>;
 
 /// What is asked for at once, at least.
 const BLOCK_BYTES: u64 = 1 << 20;
+/// Of a header that is too long to be held against the file, read at once.
+const ONWARDS_BYTES: usize = 64 << 10;
 /// Blocks that are kept: columns are read in turn, a page of each.
 const BLOCKS_KEPT: usize = 16;
 
@@ -122,61 +127,81 @@ impl Length for Seekable {
     }
 }
 
+impl Seekable {
+    fn again(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::File(file) => Self::File(file.try_clone()?),
+            Self::Ranges(ranges) => Self::Ranges(ranges.clone()),
+        })
+    }
+
+    /// The footer's length is stored before the last four bytes; the footer before that.
+    fn end_of_footer(&self) -> u64 {
+        self.len().saturating_sub(FOOTER_SIZE as u64)
+    }
+
+    /// At most so many bytes from `start` on; fewer at the end.
+    fn upto(&self, start: u64, most: usize) -> parquet::errors::Result<Bytes> {
+        let left = span(start, self.len().max(start));
+        self.get_bytes(start, left.min(most))
+    }
+}
+
+/// What the library reads byte by byte are the headers of pages, and what tells the footer's length. What it
+/// reads at once up to that length is the footer. Both are held against the file first.
 impl ChunkReader for Seekable {
     type T = Box<dyn Read + Send>;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        Ok(match self {
-            Self::File(file) => Box::new(NoEnd(file.get_read(start)?)),
-            Self::Ranges(ranges) => Box::new(NoEnd(Onwards {
-                ranges: ranges.clone(),
-                at: start,
-            })),
-        })
+        let read = match start == self.end_of_footer() {
+            true => self.upto(start, FOOTER_SIZE)?,
+            false => {
+                let left = self.len().saturating_sub(start);
+                check_page(start, left, |most| self.upto(start, most))?
+            }
+        };
+        let rest = Onwards {
+            source: self.again()?,
+            at: start + read.len() as u64,
+        };
+        let rest = BufReader::with_capacity(ONWARDS_BYTES, rest);
+        Ok(Box::new(io::Cursor::new(read).chain(rest)))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
-        match self {
-            Self::File(file) => file.get_bytes(start, length),
-            Self::Ranges(ranges) => {
-                let found = ranges.bytes(start, length as u64);
-                let found = found.map_err(|e| ranges.note(e))?;
-                if found.len() == length {
-                    return Ok(found);
-                }
-                Err(ParquetError::EOF(format!(
-                    "expected {length} bytes at {start}, found {}",
-                    found.len()
-                )))
-            }
+        let end = start.saturating_add(length as u64);
+        if end > self.len() {
+            return Err(ParquetError::EOF(format!(
+                "expected {length} bytes at {start}, and the file has {}",
+                self.len()
+            )));
         }
+        let found = match self {
+            Self::File(file) => file.get_bytes(start, length)?,
+            Self::Ranges(ranges) => ranges
+                .bytes(start, length as u64)
+                .map_err(|e| ranges.note(e))?,
+        };
+        if end == self.end_of_footer() {
+            check_footer(&found)?;
+        }
+        Ok(found)
     }
 }
 
-/// Takes the end for an error, since no page goes up to it. The library passes over what it does not know of
-/// a page's header without asking whether it is there: of a list that says to have two thousand million
-/// items, each of them behind the file's end.
-struct NoEnd<R>(R);
-
-impl<R: Read> Read for NoEnd<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.0.read(buffer)? {
-            0 if !buffer.is_empty() => Err(io::ErrorKind::UnexpectedEof.into()),
-            read => Ok(read),
-        }
-    }
-}
-
-/// Reads on from an offset.
+/// Reads on from an offset, and takes the end for an error, since no page goes up to it.
 struct Onwards {
-    ranges: Ranges,
+    source: Seekable,
     at: u64,
 }
 
 impl Read for Onwards {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let found = self.ranges.bytes(self.at, buffer.len() as u64);
-        let found = found.map_err(|e| io::Error::other(self.ranges.note(e)))?;
+        let found = self.source.upto(self.at, buffer.len());
+        let found = found.map_err(io::Error::other)?;
+        if found.is_empty() && !buffer.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         buffer[..found.len()].copy_from_slice(&found);
         self.at += found.len() as u64;
         Ok(found.len())
