@@ -5,20 +5,22 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, SchemaRef};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels, parquet_to_arrow_schema};
 use parquet::basic::Compression as Codec;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::reader::FileReader;
+use parquet::schema::types::SchemaDescriptor;
 
 use crate::blocks::Block;
+use crate::checked_pages::CheckedFile;
 use crate::error::TabularError;
 use crate::input::Input;
-use crate::ranges::Seekable;
 use crate::sources::records_of_block;
 
 /// How the problem of a file begins that is no Parquet, or a damaged one.
@@ -186,7 +188,7 @@ impl Batches {
 /// # Errors
 /// As [`Batches::open`].
 pub(crate) fn schema_of(input: &Input, types: Types) -> Result<SchemaRef, TabularError> {
-    Ok(builder(input, types)?.schema().clone())
+    Ok(Footer::read(input, types)?.schema)
 }
 
 /// Rows of a Parquet input, from its footer; nothing else is read.
@@ -194,7 +196,7 @@ pub(crate) fn schema_of(input: &Input, types: Types) -> Result<SchemaRef, Tabula
 /// # Errors
 /// What is no Parquet file; those of reading.
 pub fn parquet_rows(input: &Input) -> Result<u64, TabularError> {
-    rows_of(input, builder(input, Types::Parquet)?.metadata())
+    rows_of(input, Footer::read(input, Types::Parquet)?.metadata())
 }
 
 /// Rows of a file by its footer, which are those of its row groups.
@@ -211,32 +213,60 @@ fn rows_of(input: &Input, metadata: &ParquetMetaData) -> Result<u64, TabularErro
     }
 }
 
-fn builder(
-    input: &Input,
-    types: Types,
-) -> Result<ParquetRecordBatchReaderBuilder<Seekable>, TabularError> {
-    let file = input.seekable()?;
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(types == Types::Parquet);
-    let builder = guarded(input, || {
-        ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-            .map_err(|e| e.to_string())
-    })?;
-    check_columns(input, &builder)?;
-    Ok(builder)
+/// A file whose footer was read and accepted.
+struct Footer {
+    file: Arc<dyn FileReader>,
+    schema: SchemaRef,
+}
+
+impl Footer {
+    fn read(input: &Input, types: Types) -> Result<Self, TabularError> {
+        let file = input.seekable()?;
+        let read = || {
+            let file = CheckedFile::open(file)?;
+            let footer = file.metadata().file_metadata();
+            let notes = footer.key_value_metadata();
+            let notes = notes.filter(|_| types == Types::Arrow);
+            let schema = parquet_to_arrow_schema(footer.schema_descr(), notes)?;
+            Ok(Self {
+                schema: Arc::new(schema),
+                file: Arc::new(file),
+            })
+        };
+        let footer = guarded(input, || read().map_err(|e: ParquetError| e.to_string()))?;
+        check_columns(input, &footer)?;
+        Ok(footer)
+    }
+
+    fn metadata(&self) -> &ParquetMetaData {
+        self.file.metadata()
+    }
+
+    fn parquet_schema(&self) -> &SchemaDescriptor {
+        self.metadata().file_metadata().schema_descr()
+    }
+
+    /// Begins with the rows, so many at a time, of the columns of `mask`.
+    fn rows(
+        self,
+        mask: ProjectionMask,
+        batch_rows: usize,
+    ) -> Result<ParquetRecordBatchReader, ParquetError> {
+        let hint = Some(self.schema.fields());
+        let levels = parquet_to_arrow_field_levels(self.parquet_schema(), mask, hint)?;
+        ParquetRecordBatchReader::try_new_with_row_groups(&levels, &self.file, batch_rows, None)
+    }
 }
 
 /// Refuses what the formats allow and we do not read: no columns, two of one name, other codecs.
-fn check_columns(
-    input: &Input,
-    builder: &ParquetRecordBatchReaderBuilder<Seekable>,
-) -> Result<(), TabularError> {
+fn check_columns(input: &Input, footer: &Footer) -> Result<(), TabularError> {
     let refuse = |problem: String| {
         Err(TabularError::Columns {
             file: input.name.clone(),
             problem,
         })
     };
-    let names = names(builder.schema());
+    let names = names(&footer.schema);
     if names.is_empty() {
         return refuse("it has no columns".into());
     }
@@ -247,7 +277,7 @@ fn check_columns(
              file is written"
         ));
     }
-    let chunks = builder
+    let chunks = footer
         .metadata()
         .row_groups()
         .iter()
@@ -284,9 +314,10 @@ fn open_one(
     types: Types,
     columns: Option<&[String]>,
 ) -> Result<Opened, TabularError> {
-    let mut builder = builder(input, types)?;
-    let all_rows = rows_of(input, builder.metadata())?;
-    let mut schema = builder.schema().clone();
+    let footer = Footer::read(input, types)?;
+    let all_rows = rows_of(input, footer.metadata())?;
+    let mut schema = footer.schema.clone();
+    let mut mask = ProjectionMask::all();
     if let Some(columns) = columns {
         let wanted = |name: &str| columns.iter().any(|c| c == name);
         let roots: Vec<usize> = (0..schema.fields().len())
@@ -294,18 +325,14 @@ fn open_one(
             .collect();
         schema = schema
             .project(&roots)
-            .map(std::sync::Arc::new)
+            .map(Arc::new)
             .map_err(|e| TabularError::Internal(format!("projection of {}: {e}", input.name)))?;
-        let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-        builder = builder.with_projection(mask);
+        mask = ProjectionMask::roots(footer.parquet_schema(), roots);
     }
-    let rows = batch_rows(builder.metadata(), schema.fields().len());
-    let reader = guarded(input, || {
-        builder
-            .with_batch_size(rows)
-            .build()
-            .map_err(|e| e.to_string())
-    })?;
+    let rows = batch_rows(footer.metadata(), schema.fields().len());
+    // No room is made for more rows than there are.
+    let rows = rows.min(usize::try_from(all_rows).unwrap_or(usize::MAX));
+    let reader = guarded(input, || footer.rows(mask, rows).map_err(|e| e.to_string()))?;
     Ok(Opened {
         reader,
         schema,

@@ -8,11 +8,12 @@ use std::path::Path;
 use parquet::basic::{Compression as Codec, ConvertedType, LogicalType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::FileReader;
 use parquet::record::Field;
 use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor};
 use serde::Serialize;
 
+use crate::checked_pages::CheckedFile;
 use crate::error::TabularError;
 use crate::format::Format;
 use crate::inspect_wrapper::contradiction;
@@ -101,7 +102,7 @@ pub fn inspect_parquet(path: &Path, first_rows: usize) -> Result<ParquetInspecti
 }
 
 fn read(file: File, bytes: u64, first_rows: usize) -> Result<ParquetInspection, ParquetError> {
-    let reader = SerializedFileReader::new(Seekable::File(file))?;
+    let reader = CheckedFile::open(Seekable::File(file))?;
     let metadata = reader.metadata();
     let footer = metadata.file_metadata();
     let described = columns(metadata);
@@ -248,10 +249,7 @@ fn positive(size: i64) -> u64 {
     u64::try_from(size).unwrap_or(0)
 }
 
-fn rows(
-    reader: &SerializedFileReader<Seekable>,
-    count: usize,
-) -> Result<Vec<Vec<Option<String>>>, ParquetError> {
+fn rows(reader: &CheckedFile, count: usize) -> Result<Vec<Vec<Option<String>>>, ParquetError> {
     if count == 0 {
         return Ok(Vec::new());
     }

@@ -12,6 +12,7 @@
 pub mod assemble;
 pub mod bad_rows;
 pub mod check;
+mod checked_pages;
 pub mod compression;
 pub mod convert;
 pub mod dialect;

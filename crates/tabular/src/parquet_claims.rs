@@ -6,8 +6,9 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 use parquet::errors::ParquetError;
 
-/// `PageType.DICTIONARY_PAGE` (apache/parquet-format, `parquet.thrift`).
-const DICTIONARY_PAGE: i64 = 2;
+/// Bytes that one stored byte may stand for. Of the codecs that are read Zstandard goes furthest: four bytes for
+/// a block of 128 KiB (RFC 8878, 3.1.1.2), beside the frame's own.
+const MOST_TIMES: i64 = 1 << 15;
 /// Structs and lists in each other, as many as the library passes over.
 const MAX_DEPTH: usize = 64;
 /// Booleans in lists, which the library passes over one by one without reading a byte. Neither a footer
@@ -61,32 +62,22 @@ pub(crate) fn check_footer(footer: &[u8]) -> Result<(), ParquetError> {
     }
 }
 
-/// Reads a `PageHeader`, and holds the values that a dictionary claims against its bytes before compression.
+/// Reads a `PageHeader`, and holds the size before compression against that behind it.
 fn page(rest: &mut Compact) -> Option<()> {
-    let (mut kind, mut size, mut values) = (None, None, None);
+    let (mut plain, mut stored) = (None, None);
     rest.fields(|rest, id, field| {
         match (id, field) {
-            (1, INT..=LONG) => kind = Some(rest.zigzag()?),
-            (2, INT..=LONG) => size = Some(rest.zigzag()?),
-            (7, STRUCT) => rest.fields(|rest, id, field| {
-                match (id, field) {
-                    (1, INT..=LONG) => values = Some(rest.zigzag()?),
-                    _ => rest.skip(field, MAX_DEPTH)?,
-                }
-                Some(())
-            })?,
+            (2, INT..=LONG) => plain = Some(rest.zigzag()?),
+            (3, INT..=LONG) => stored = Some(rest.zigzag()?),
             _ => rest.skip(field, MAX_DEPTH)?,
         }
         Some(())
     })?;
-    if let (Some(DICTIONARY_PAGE), Some(size), Some(values)) = (kind, size, values) {
-        // Less than none is too many.
-        let (values, size) = (values.cast_unsigned(), u64::try_from(size).unwrap_or(0));
-        if values > size {
-            return rest.refuse(format!(
-                "it is a dictionary said to have {values} values in {size} bytes"
-            ));
-        }
+    let (plain, stored) = (plain?, stored?);
+    if plain > stored.max(1).saturating_mul(MOST_TIMES) {
+        return rest.refuse(format!(
+            "it is said to have {plain} bytes, stored as {stored}"
+        ));
     }
     Some(())
 }
@@ -253,10 +244,13 @@ mod tests {
 
     use super::*;
 
-    /// Type 2, 100 bytes, 60 stored; the dictionary: 25 values, PLAIN, not sorted.
+    /// A dictionary of 100 bytes, 60 stored: 25 values, PLAIN, not sorted.
     const DICTIONARY: [u8; 15] = [
         0x15, 0x04, 0x15, 0xc8, 0x01, 0x15, 0x78, 0x4c, 0x15, 0x32, 0x15, 0x00, 0x12, 0x00, 0x00,
     ];
+    /// As many bytes as there may be, stored as one; and one more.
+    const MOST: [u8; 8] = [0x25, 0x80, 0x80, 0x04, 0x15, 0x02, 0x00, 0x00];
+    const MORE: [u8; 8] = [0x25, 0x82, 0x80, 0x04, 0x15, 0x02, 0x00, 0x00];
 
     /// A header that a file of so many bytes ends with.
     fn told(header: &[u8]) -> Result<usize, String> {
@@ -269,27 +263,17 @@ mod tests {
     }
 
     #[test]
-    fn a_dictionary_has_at_most_a_value_a_byte() {
+    fn a_page_is_no_larger_than_its_bytes_can_make_it() {
         assert_eq!(told(&DICTIONARY), Ok(15));
-        let mut more = DICTIONARY;
-        more[9..12].copy_from_slice(&[0xca, 0x01, 0x00]);
-        let wrong = "the page at byte 4 is damaged: it is a dictionary said to have 101 values in 100 bytes";
+        assert_eq!(told(&MOST), Ok(8));
+        let wrong = "the page at byte 4 is damaged: it is said to have 32769 bytes, stored as 1";
         assert!(
-            told(&more).unwrap_err().ends_with(wrong),
+            told(&MORE).unwrap_err().ends_with(wrong),
             "{:?}",
-            told(&more)
+            told(&MORE)
         );
-        let mut data = more;
-        data[1] = 0x00;
-        assert_eq!(told(&data), Ok(15));
-        let mut endless = DICTIONARY[..8].to_vec();
-        endless.extend([
-            0x15, 0xe9, 0xe9, 0xe9, 0xe9, 0xe9, 0xe9, 0xe9, 0xe9, 0xe9, 0xe9, 0xe9,
-        ]);
-        endless.extend([0; 4]);
-        assert!(told(&endless).is_err());
-        for cut in 0..DICTIONARY.len() {
-            assert_eq!(told(&DICTIONARY[..cut]), Ok(cut));
+        for cut in 0..7 {
+            assert_eq!(told(&MORE[..cut]), Ok(cut));
         }
     }
 
@@ -357,13 +341,10 @@ mod tests {
     #[test]
     fn a_long_header_is_read_to_its_end() {
         let value = [&[0x18, 0xc0, 0x9a, 0x0c][..], &vec![7; 200_000]].concat();
-        // The number of the first field behind the value is 1 again.
-        let header = |dictionary: &[u8]| [&value[..], &[0x05, 0x02], &dictionary[1..]].concat();
-        let sound = header(&DICTIONARY);
-        assert_eq!(told(&sound), Ok(sound.len()));
-        let mut more = DICTIONARY;
-        more[9..12].copy_from_slice(&[0xca, 0x01, 0x00]);
-        assert!(told(&header(&more)).unwrap_err().contains("101 values"));
+        // The value is field 1, what follows it 2 and 3.
+        let header = |sizes: [u8; 8]| [&value[..], &[0x15], &sizes[1..]].concat();
+        assert_eq!(told(&header(MOST)), Ok(value.len() + 8));
+        assert!(told(&header(MORE)).unwrap_err().contains("32769 bytes"));
     }
 
     proptest! {

@@ -359,8 +359,45 @@ fn a_list_that_goes_on_behind_the_end_is_an_error_at_once() {
     let shown = inspect_parquet(&path, 5).map(|_| ());
     for error in [converted.unwrap_err(), shown.unwrap_err()] {
         let error = error.to_string();
-        let found = error.contains("a.parquet") && error.contains("unexpected end of file");
+        let found = error.contains("a.parquet") && error.contains("a list of 2147483647 items");
         assert!(found, "{error}");
+    }
+}
+
+/// Texts in DELTA_LENGTH_BYTE_ARRAY: how many there are is said again in the page, which a decoder believes
+/// before it looks for the first.
+#[test]
+fn a_page_that_claims_more_texts_than_it_has_is_an_error_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["one", "two", "three"]));
+    let batch = RecordBatch::try_from_iter([("a", texts)]).unwrap();
+    let properties = parquet::file::properties::WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_encoding(parquet::basic::Encoding::DELTA_LENGTH_BYTE_ARRAY)
+        .build();
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    // A block of 128 in 4 miniblocks, of 3 lengths: said to be 67 thousand million. The page keeps its size.
+    let sound = std::fs::read(&path).unwrap();
+    let header = [0x80, 0x01, 0x04, 0x03];
+    let at = sound.windows(4).position(|w| w == header).unwrap();
+    for (lengths, said) in [
+        (&[0x80, 0x80, 0x80, 0x80, 0x01][..], "268435456 lengths"),
+        (&[0x80, 0x80, 0x80, 0x80, 0x80, 0x02], "68719476736 lengths"),
+    ] {
+        let mut bytes = sound.clone();
+        bytes[at + 3..at + 3 + lengths.len()].copy_from_slice(lengths);
+        std::fs::write(&path, &bytes).unwrap();
+        let converted = run(&path, &folder.path().join("b.csv")).map(|_| ());
+        let shown = inspect_parquet(&path, 5).map(|_| ());
+        for error in [converted.unwrap_err(), shown.unwrap_err()] {
+            let error = error.to_string();
+            let found = error.contains("column \"a\": a page of 3 values") && error.contains(said);
+            assert!(found, "{error}");
+        }
     }
 }
 
