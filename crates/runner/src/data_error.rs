@@ -64,10 +64,13 @@ pub fn classify(error: &TabularError) -> RunError {
         TabularError::TooManyBadRows { .. } => RunError::new(ExitCode::Data, text)
             .with_help("`gristmill convert IN OUT --on-bad-row quarantine --bad-rows FILE` lists every bad row with its place; \
                  then mend them, or raise max_ratio or max_rows"),
+        TabularError::MissingColumns { header, .. } => RunError::new(ExitCode::Data, text).with_help(match header.len() {
+            1 => "if the header has more than one column, state the delimiter: source.delimiter (--delimiter)",
+            _ => "write names as the header does, in upper and lower case too",
+        }),
         TabularError::Header { .. }
         | TabularError::Columns { .. }
         | TabularError::HeadersDiffer { .. }
-        | TabularError::MissingColumns { .. }
         | TabularError::NewColumns { .. }
         | TabularError::RecordTooLong { .. }
         | TabularError::RowTooLarge { .. } => RunError::new(ExitCode::Data, text),

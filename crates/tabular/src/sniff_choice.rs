@@ -114,6 +114,11 @@ impl Sniff<'_> {
         if fits && score < own_score * 1.25 {
             return Compared::AsGood;
         }
+        // The header of a table that has no rows yet: as one column it loses its names.
+        let header_alone = self.whole && own_d.header && best.records == 1 && own.width == 1;
+        if header_alone && best.width > 2 {
+            return Compared::Better;
+        }
         let confidence = self.confidence_of_delimiter(best_d.delimiter);
         let even = best.is_even() && !own.is_even() && best.records > 2;
         match confidence >= SURE || (even && confidence >= SURE_IF_EVEN) {

@@ -543,7 +543,10 @@ fn types_are_found_given_or_left_out() {
     error: --type x=decimal: no such type
       help: types are int64, float64, boolean, date, timestamp, timestamp_utc, string
     ");
-    insta::assert_snapshot!(refused(&["--type", "y=int64"], 65), @r#"error: in.csv: no column named "y"; the header has: "n", "zip", "x", "d""#);
+    insta::assert_snapshot!(refused(&["--type", "y=int64"], 65), @r#"
+    error: in.csv: no column named "y"; the header has: "n", "zip", "x", "d"
+      help: write names as the header does, in upper and lower case too
+    "#);
     let csv = project
         .run(&["convert", "in.csv", "no.csv", "--type", "n=int64"])
         .expect(2);
@@ -640,7 +643,23 @@ fn columns_are_chosen_dropped_and_renamed() {
         let all = [&["convert", "in.csv", "x.csv"], args].concat();
         said(&project.run(&all))
     };
-    insta::assert_snapshot!(refused(&["--select", "nam"]), @r#"error: in.csv: no column named "nam"; the header has: "id", "name", "at""#);
+    insta::assert_snapshot!(refused(&["--select", "nam"]), @r#"
+    error: in.csv: no column named "nam"; the header has: "id", "name", "at"
+      help: write names as the header does, in upper and lower case too
+    "#);
+    let semicolon = project.run(&[
+        "convert",
+        "in.csv",
+        "x.csv",
+        "--delimiter",
+        ";",
+        "--select",
+        "id",
+    ]);
+    insta::assert_snapshot!(said(&semicolon.expect(65)), @r#"
+    error: in.csv: no column named "id"; the header has: "id,name,at"
+      help: if the header has more than one column, state the delimiter: source.delimiter (--delimiter)
+    "#);
     insta::assert_snapshot!(refused(&["--rename", "id=at"]), @r#"error: two columns of the output would be named "at""#);
     insta::assert_snapshot!(refused(&["--drop", "id,name,at"]), @"error: no column is left to write: select more or drop fewer");
 }

@@ -69,6 +69,15 @@ fn another_delimiter_is_used_only_where_it_is_sure() {
 }
 
 #[test]
+fn a_header_of_three_names_alone_is_a_table() {
+    let delimiter = |text: &str| settled(text).unwrap().0.delimiter;
+    assert_eq!(delimiter("id\tfirst name\tage in years\n"), b'\t');
+    assert_eq!(delimiter("id of the row|the name|age"), b'|');
+    assert_eq!(delimiter("the name|of one column\n"), b',');
+    assert_eq!(delimiter("a,b;c;d\n"), b',');
+}
+
+#[test]
 fn what_would_leave_out_lines_is_advised_not_done() {
     let advice = |text: &str| {
         let (dialect, from, advice) = settled(text).unwrap();
