@@ -7,7 +7,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
 
 use crate::column_chunk::FlatColumn;
-use crate::column_values::ColumnValue;
+use crate::column_values::{ColumnValue, Extremes};
 use crate::page_buffer::PageBuffer;
 use crate::page_codec::{PageBytes, PageCodec};
 use crate::page_header::{PageEncoding, PageKind, write_page_header};
@@ -18,8 +18,9 @@ use crate::snappy_words::Key;
 /// An encoded column chunk, its dictionary page first.
 #[derive(Debug)]
 pub(crate) struct EncodedChunk {
-    pub(crate) bytes: Bytes,
-    /// Places in it are counted from the first of `bytes`.
+    /// What comes behind each other in the file.
+    pub(crate) bytes: Vec<Bytes>,
+    /// Places in it are counted from its first byte.
     pub(crate) close: ColumnCloseResult,
     pub(crate) data: Sizes,
     pub(crate) dictionary: Sizes,
@@ -51,6 +52,59 @@ impl Sizes {
     }
 }
 
+/// Pages of a column chunk without a dictionary, encoded apart from those before and behind them.
+#[derive(Debug)]
+pub(crate) struct ChunkPart {
+    bytes: Bytes,
+    pages: Vec<PartPage>,
+    plain_bytes: usize,
+    data: Sizes,
+}
+
+/// What the index of the whole chunk needs of a page, as [`PageContent`] of the values themselves.
+#[derive(Debug)]
+pub(crate) struct PartPage {
+    rows: usize,
+    nulls: usize,
+    text_bytes: Option<usize>,
+    bounds: Option<(Vec<u8>, Vec<u8>)>,
+    placed: Placed,
+}
+
+/// Where a page was put.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placed {
+    /// From the first byte of the chunk, or of the part.
+    offset: usize,
+    /// Its length, with its header.
+    stored: i32,
+}
+
+impl PartPage {
+    /// A page that was put where `placed` says.
+    pub(crate) fn new(content: &PageContent<&[u8]>, placed: Placed) -> Self {
+        let owned = |(least, most): (&[u8], &[u8])| (least.to_vec(), most.to_vec());
+        Self {
+            rows: content.rows,
+            nulls: content.nulls,
+            text_bytes: content.text_bytes,
+            bounds: content.extremes.bounds.map(owned),
+            placed,
+        }
+    }
+
+    fn content(&self) -> PageContent<&[u8]> {
+        let bounds = self.bounds.as_ref();
+        let bounds = bounds.map(|(least, most)| (least.as_slice(), most.as_slice()));
+        PageContent {
+            rows: self.rows,
+            nulls: self.nulls,
+            text_bytes: self.text_bytes,
+            extremes: Extremes { bounds, nans: 0 },
+        }
+    }
+}
+
 /// Bytes made room for ahead, at most: pages of long texts may differ much.
 const MAX_RESERVED: usize = 8 << 20;
 
@@ -60,6 +114,8 @@ pub(crate) struct ChunkWriter<'a, V> {
     /// Data pages that are to come.
     pages: usize,
     bytes: Vec<u8>,
+    /// What was encoded as parts, before `bytes`.
+    parts: Vec<Bytes>,
     index: PageIndexRecorder<V>,
     /// Length of the dictionary page with its header.
     dictionary: Option<usize>,
@@ -79,6 +135,7 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
             column,
             pages,
             bytes: Vec::new(),
+            parts: Vec::new(),
             index: PageIndexRecorder::new(column.nullable, utf8),
             dictionary: None,
             plain_bytes: 0,
@@ -105,7 +162,7 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
         Ok(())
     }
 
-    /// The next data page.
+    /// The next data page; where it was put.
     pub(crate) fn page(
         &mut self,
         content: &PageContent<V>,
@@ -113,7 +170,7 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
         body: &PageBuffer,
         bytes: PageBytes,
         codec: &mut PageCodec,
-    ) -> Result<(), ParquetError> {
+    ) -> Result<Placed, ParquetError> {
         let offset = self.bytes.len();
         let kind = PageKind::Data(encoding);
         let bytes = match self.column.is_dense {
@@ -133,7 +190,7 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
             PageEncoding::Plain => self.plain_pages += 1,
             PageEncoding::Dictionary => self.dictionary_pages += 1,
         }
-        Ok(())
+        Ok(Placed { offset, stored })
     }
 
     /// Appends a page; its length with its header.
@@ -170,7 +227,11 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
     pub(crate) fn finish(self) -> Result<EncodedChunk, ParquetError> {
         let (encodings, pages) = self.encodings();
         let index = self.index.finish()?;
-        let size = self.bytes.len() as i64;
+        let mut bytes = self.parts;
+        if !self.bytes.is_empty() {
+            bytes.push(self.bytes.into());
+        }
+        let size = bytes.iter().map(Bytes::len).sum::<usize>() as i64;
         let metadata = ColumnChunkMetaData::builder(self.column.descriptor.clone())
             .set_compression(codec_of(self.column.codec)?)
             .set_encodings_mask(encodings)
@@ -193,11 +254,21 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
             offset_index: Some(index.offset_index),
         };
         Ok(EncodedChunk {
-            bytes: self.bytes.into(),
+            bytes,
             close,
             data: self.data,
             dictionary: self.dictionary_sizes,
         })
+    }
+
+    /// What was written, to be joined to other parts; `pages` are all of its pages.
+    pub(crate) fn into_part(self, pages: Vec<PartPage>) -> ChunkPart {
+        ChunkPart {
+            bytes: self.bytes.into(),
+            pages,
+            plain_bytes: self.plain_bytes,
+            data: self.data,
+        }
     }
 
     fn encodings(&self) -> (EncodingMask, Vec<PageEncodingStats>) {
@@ -220,5 +291,21 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
         // Levels are always run lengths.
         let all = std::iter::once(&Encoding::RLE).chain(pages.iter().map(|p| &p.encoding));
         (EncodingMask::new_from_encodings(all), pages)
+    }
+}
+
+impl<'p> ChunkWriter<'_, &'p [u8]> {
+    /// The pages of a part behind all that came before.
+    pub(crate) fn part(&mut self, part: &'p ChunkPart) {
+        let before: usize = self.parts.iter().map(Bytes::len).sum();
+        for page in &part.pages {
+            let Placed { offset, stored } = page.placed;
+            self.index.add(&page.content(), before + offset, stored);
+            self.plain_pages += 1;
+        }
+        self.parts.push(part.bytes.clone());
+        self.plain_bytes += part.plain_bytes;
+        self.data.plain += part.data.plain;
+        self.data.stored += part.data.stored;
     }
 }

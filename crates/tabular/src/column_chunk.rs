@@ -16,7 +16,7 @@ use parquet::basic::{LogicalType, Type};
 use parquet::errors::ParquetError;
 use parquet::schema::types::ColumnDescPtr;
 
-use crate::chunk_writer::EncodedChunk;
+use crate::chunk_writer::{ChunkPart, EncodedChunk};
 use crate::column_scratch::Scratch;
 use crate::parquet_writer::ParquetCompression;
 use crate::row_groups::{BLOCK_ROWS, split};
@@ -126,6 +126,32 @@ impl FlatColumn {
             let chunk = self.encode_with(blocks, scratch);
             scratch.shrink();
             chunk
+        })
+    }
+
+    /// Whether the chunk is encoded in parts, each as soon as its rows are there, which takes less memory and
+    /// leaves no long column for the end. Texts alone are: they are most of the bytes where there are
+    /// many, and a dictionary, or numbers that are packed by what they have in common, are the whole chunk's.
+    pub(crate) fn is_in_parts(&self) -> bool {
+        let texts = [Kind::Utf8, Kind::LargeUtf8, Kind::Binary, Kind::LargeBinary];
+        !self.dictionary && texts.contains(&self.kind)
+    }
+
+    /// Encodes some rows of a row group, of a column that [is in parts](Self::is_in_parts).
+    pub(crate) fn encode_part(&self, blocks: &[ArrayRef]) -> Result<ChunkPart, ParquetError> {
+        self.check_nulls(blocks)?;
+        SCRATCH.with_borrow_mut(|scratch| {
+            let part = match self.kind {
+                Kind::LargeUtf8 => self.text_part::<GenericStringType<i64>>(blocks, scratch),
+                Kind::Binary => self.text_part::<GenericBinaryType<i32>>(blocks, scratch),
+                Kind::LargeBinary => self.text_part::<GenericBinaryType<i64>>(blocks, scratch),
+                Kind::Utf8 => self.text_part::<GenericStringType<i32>>(blocks, scratch),
+                _ => Err(ParquetError::General(
+                    "numbers are not encoded in parts".into(),
+                )),
+            };
+            scratch.shrink();
+            part
         })
     }
 

@@ -17,7 +17,7 @@ use parquet::basic::Encoding;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData};
 use proptest::prelude::*;
 
-use crate::parquet_file::{FilePlan, append};
+use crate::parquet_file::{ColumnChunk, FilePlan, append};
 use crate::parquet_writer::ParquetCompression;
 use crate::row_groups::BLOCK_ROWS;
 
@@ -28,12 +28,17 @@ fn file(plan: &FilePlan, blocks: Vec<ArrayRef>) -> Bytes {
 
 /// A file of these row groups; the library makes the same of their chunks.
 fn files(plan: &FilePlan, groups: &[Vec<Vec<ArrayRef>>]) -> Bytes {
+    let groups = groups.iter();
+    files_of(plan, groups.map(|group| || plan.encode(group).unwrap()))
+}
+
+fn files_of(plan: &FilePlan, groups: impl Iterator<Item = impl Fn() -> Vec<ColumnChunk>>) -> Bytes {
     let mut bytes = Vec::new();
     let mut ours = plan.open(&mut bytes).unwrap();
     let mut theirs = plan.open_by_library(Vec::new()).unwrap();
     for group in groups {
-        ours.append(plan.encode(group).unwrap()).unwrap();
-        append(&mut theirs, plan.encode(group).unwrap()).unwrap();
+        ours.append(group()).unwrap();
+        append(&mut theirs, group()).unwrap();
     }
     assert_eq!(ours.finish().unwrap(), bytes.len() as u64);
     assert!(bytes == theirs.into_inner().unwrap(), "footers differ");
@@ -102,7 +107,42 @@ fn compare(
         their.definition_level_histogram()
     );
     compare_pages(&our_footer, &their_footer);
+    if let Some(in_parts) = in_parts(&plan(), array, sizes) {
+        let (found, footer) = read(in_parts);
+        assert_same(&found, array);
+        let chunk = footer.row_group(0).column(0);
+        assert_eq!(text(chunk), text(our));
+        assert_eq!(
+            chunk.definition_level_histogram(),
+            our.definition_level_histogram()
+        );
+        assert_eq!(
+            chunk.unencoded_byte_array_data_bytes(),
+            our.unencoded_byte_array_data_bytes()
+        );
+        compare_pages(&footer, &our_footer);
+    }
     our.clone()
+}
+
+/// The file whose column is encoded a block after the other, of columns that are.
+fn in_parts(plan: &FilePlan, array: &ArrayRef, sizes: &[usize]) -> Option<Bytes> {
+    let column = plan.in_parts(0)?;
+    let blocks = slices(array, &[BLOCK_ROWS]);
+    let part = |block: &ArrayRef| column.encode_part(&slices(block, sizes)).unwrap();
+    let chunk = || {
+        let parts: Vec<_> = blocks.iter().map(part).collect();
+        vec![ColumnChunk::Flat(column.joined(&parts).unwrap())]
+    };
+    let file = files_of(plan, std::iter::once(&chunk));
+    let whole = |block: &[ArrayRef]| plan.encode(&[block.to_vec()]).unwrap();
+    if blocks.len() < 2 {
+        assert!(
+            file == files_of(plan, std::iter::once(|| whole(&blocks))),
+            "one part"
+        );
+    }
+    Some(file)
 }
 
 /// Arrays are equal, doubles by their bits.

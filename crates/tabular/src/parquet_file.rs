@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use arrow_schema::{Field, SchemaRef};
+use bytes::Bytes;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
 };
@@ -178,6 +179,12 @@ impl FilePlan {
         SerializedFileWriter::new(target, Arc::clone(&self.root), Arc::clone(&self.properties))
     }
 
+    /// The column of this place, if its chunks are encoded in parts.
+    pub(crate) fn in_parts(&self, column: usize) -> Option<&Arc<FlatColumn>> {
+        let flat = self.flat.get(column)?.as_ref();
+        flat.filter(|column| column.is_in_parts())
+    }
+
     /// What encodes the columns of a row group.
     pub(crate) fn encoders(&self) -> Result<Vec<ColumnEncoder>, ParquetError> {
         let needed = self.flat.iter().any(Option::is_none);
@@ -245,7 +252,13 @@ pub(crate) fn append<W: Write + Send>(
     let mut group = file.next_row_group()?;
     for chunk in chunks {
         match chunk {
-            ColumnChunk::Flat(chunk) => group.append_column(&chunk.bytes, chunk.close)?,
+            ColumnChunk::Flat(chunk) => {
+                let bytes: Bytes = match <[Bytes; 1]>::try_from(chunk.bytes) {
+                    Ok([whole]) => whole,
+                    Err(several) => several.concat().into(),
+                };
+                group.append_column(&bytes, chunk.close)?;
+            }
             ColumnChunk::Library(chunk) => chunk.append_to_row_group(&mut group)?,
         }
     }

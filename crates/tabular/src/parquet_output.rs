@@ -79,7 +79,10 @@ impl<W: Write> FlatOutput<W> {
         let described = flat.iter().map(|chunk| &chunk.close);
         self.footer.add(self.at, described)?;
         // Each is dropped once it is written.
-        for EncodedChunk { bytes, .. } in flat {
+        for bytes in flat
+            .into_iter()
+            .flat_map(|EncodedChunk { bytes, .. }| bytes)
+        {
             self.target.write_all(&bytes)?;
             self.at += bytes.len() as u64;
         }

@@ -95,8 +95,9 @@ pub struct Written {
 
 /// A Parquet file being written.
 ///
-/// Memory: the row group that fills up, and at most `threads + 1` being encoded, of together at
-/// most 64 MiB of arrays (one row group may exceed that alone); besides their encoded pages.
+/// Memory: the row group that fills up, of texts without a dictionary only the last block of rows, and at
+/// most `threads` being encoded, of together at most 32 MiB of arrays (one row group may exceed that
+/// alone); besides their encoded pages.
 ///
 /// Dropped before [`finish`](ParquetSink::finish), it leaves a file without footer.
 pub struct ParquetSink {
@@ -160,7 +161,8 @@ impl ParquetSink {
             let ready = self.encoder.push(group, ())?;
             self.append(ready)?;
         }
-        Ok(())
+        let ready = self.encoder.begin(self.groups.filling())?;
+        self.append(ready)
     }
 
     /// Rows taken so far.

@@ -33,6 +33,29 @@ pub(crate) struct RowGroup {
     pub(crate) rows: usize,
     /// Bytes of its values in memory.
     pub(crate) bytes: usize,
+    /// Rows of each of its blocks, in order, from the first that was not [taken](RowGroup::take_blocks).
+    blocks: Vec<usize>,
+}
+
+impl RowGroup {
+    /// Of the columns for which `wanted`, the blocks that were not taken before, to be encoded before the
+    /// others. They end where they end whatever the batches were.
+    pub(crate) fn take_blocks(
+        &mut self,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Vec<(usize, Vec<ArrayRef>)> {
+        let columns = (0..self.columns.len()).filter(|&c| wanted(c));
+        let columns: Vec<usize> = columns.collect();
+        let mut taken = Vec::new();
+        for rows in std::mem::take(&mut self.blocks) {
+            for &column in &columns {
+                let (block, rest) = split(&self.columns[column], rows);
+                self.columns[column] = rest;
+                taken.push((column, block));
+            }
+        }
+        taken
+    }
 }
 
 /// Holds what does not make a whole row group yet. Slices are kept, not copied; only a block that
@@ -97,6 +120,7 @@ impl RowGroups {
             columns: vec![Vec::new(); columns],
             rows: 0,
             bytes: 0,
+            blocks: Vec::new(),
         }
     }
 
@@ -142,6 +166,11 @@ impl RowGroups {
         let enough =
             self.group.rows == self.group_end() || self.group.bytes >= self.bytes_per_group;
         self.piece_rows == 0 && self.group.rows > 0 && enough
+    }
+
+    /// The row group that is not complete yet.
+    pub(crate) fn filling(&mut self) -> &mut RowGroup {
+        &mut self.group
     }
 
     /// The last, shorter row group, if there are rows left.
@@ -191,6 +220,7 @@ impl RowGroups {
         }
         self.group.rows += self.piece_rows;
         self.group.bytes += self.piece_bytes;
+        self.group.blocks.push(self.piece_rows);
         self.pieces.clear();
         self.piece_rows = 0;
         self.piece_bytes = 0;

@@ -7,7 +7,7 @@ use arrow_array::types::ByteArrayType;
 use arrow_array::{Array, ArrayRef, OffsetSizeTrait};
 use parquet::errors::ParquetError;
 
-use crate::chunk_writer::{ChunkWriter, EncodedChunk};
+use crate::chunk_writer::{ChunkPart, ChunkWriter, EncodedChunk, PartPage, Placed};
 use crate::column_chunk::FlatColumn;
 use crate::column_scratch::Scratch;
 use crate::column_values::Extremes;
@@ -26,18 +26,7 @@ impl FlatColumn {
         blocks: &[ArrayRef],
         scratch: &mut Scratch,
     ) -> Result<EncodedChunk, ParquetError> {
-        let arrays: Vec<TextBlock<'_, B::Offset>> = blocks
-            .iter()
-            .map(|block| {
-                let array = block.as_bytes::<B>();
-                TextBlock {
-                    offsets: array.value_offsets(),
-                    data: array.value_data(),
-                    nulls: array.nulls().filter(|n| n.null_count() > 0),
-                }
-            })
-            .collect();
-        let lengths: Vec<usize> = blocks.iter().map(|b| b.len()).collect();
+        let (arrays, lengths) = text_blocks::<B>(blocks);
         if self.dictionary {
             let encoded = self.text_dictionary(&arrays, &lengths, scratch)?;
             if let Some(chunk) = encoded {
@@ -53,6 +42,39 @@ impl FlatColumn {
         lengths: &[usize],
         scratch: &mut Scratch,
     ) -> Result<EncodedChunk, ParquetError> {
+        self.plain_pages(arrays, lengths, scratch, |_, _| ())?
+            .finish()
+    }
+
+    /// Pages of rows that are not all of their row group's: the others come as other parts.
+    pub(crate) fn text_part<B: ByteArrayType>(
+        &self,
+        blocks: &[ArrayRef],
+        scratch: &mut Scratch,
+    ) -> Result<ChunkPart, ParquetError> {
+        let (arrays, lengths) = text_blocks::<B>(blocks);
+        let mut pages = Vec::new();
+        let writer = self.plain_pages(&arrays, &lengths, scratch, |content, placed| {
+            pages.push(PartPage::new(content, placed));
+        })?;
+        Ok(writer.into_part(pages))
+    }
+
+    /// A column chunk of the parts of a row group, in order.
+    pub(crate) fn joined(&self, parts: &[ChunkPart]) -> Result<EncodedChunk, ParquetError> {
+        let mut writer = ChunkWriter::new(self, 0, self.is_utf8());
+        parts.iter().for_each(|part| writer.part(part));
+        writer.finish()
+    }
+
+    /// Writes all pages, and tells `each` what is in it and where it was put.
+    fn plain_pages<'a, O: OffsetSizeTrait>(
+        &self,
+        arrays: &[TextBlock<'a, O>],
+        lengths: &[usize],
+        scratch: &mut Scratch,
+        mut each: impl FnMut(&PageContent<&'a [u8]>, Placed),
+    ) -> Result<ChunkWriter<'_, &'a [u8]>, ParquetError> {
         let pages = cut_pages(lengths, |bytes, p| arrays[p.block].fitting(bytes, p));
         let nulls_of = |block: usize| arrays[block].nulls;
         let mut writer = ChunkWriter::new(self, pages.len(), self.is_utf8());
@@ -68,15 +90,16 @@ impl FlatColumn {
                 text_bytes: Some(bytes),
                 extremes,
             };
-            writer.page(
+            let placed = writer.page(
                 &content,
                 PageEncoding::Plain,
                 &scratch.page,
                 PageBytes::Any,
                 &mut scratch.codec,
             )?;
+            each(&content, placed);
         }
-        writer.finish()
+        Ok(writer)
     }
 
     /// The chunk with a dictionary, unless that becomes too large or has no values.
@@ -125,6 +148,22 @@ impl FlatColumn {
         scratch.text = dictionary;
         chunk.map(Some)
     }
+}
+
+/// The texts of arrays, and their lengths.
+fn text_blocks<B: ByteArrayType>(
+    blocks: &[ArrayRef],
+) -> (Vec<TextBlock<'_, B::Offset>>, Vec<usize>) {
+    let texts = |block| {
+        let array = ArrayRef::as_bytes::<B>(block);
+        TextBlock {
+            offsets: array.value_offsets(),
+            data: array.value_data(),
+            nulls: array.nulls().filter(|n| n.null_count() > 0),
+        }
+    };
+    let lengths = blocks.iter().map(|b| b.len());
+    (blocks.iter().map(texts).collect(), lengths.collect())
 }
 
 /// A page whose values have their numbers.
