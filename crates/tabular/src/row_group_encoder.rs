@@ -411,10 +411,11 @@ fn joined(
     encoded: Vec<Option<Encoded>>,
 ) -> Result<Vec<ColumnChunk>, ParquetError> {
     let (mut whole, mut parts) = (Vec::new(), Vec::new());
-    for encoded in encoded.into_iter().flatten() {
+    for encoded in encoded {
         match encoded {
-            Encoded::Whole(chunks) => whole = chunks,
-            Encoded::Part(part) => parts.push(part),
+            Some(Encoded::Whole(chunks)) => whole = chunks,
+            Some(Encoded::Part(part)) => parts.push(part),
+            None => return Err(ParquetError::General("a block of rows was lost".into())),
         }
     }
     if let Some(column) = plan.in_parts(column) {
