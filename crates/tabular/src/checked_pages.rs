@@ -11,6 +11,7 @@ use parquet::record::reader::RowIter;
 use parquet::schema::types::{ColumnDescPtr, Type as SchemaType};
 
 use crate::ranges::Seekable;
+use crate::thrift::varint;
 
 /// Values of a page whose lengths are stored as deltas. A few bytes hold any number of equal ones, and the
 /// decoder takes four bytes for each; writers end pages at some ten thousand values or a megabyte.
@@ -246,19 +247,6 @@ impl Deltas {
             }
         }
         Some(())
-    }
-}
-
-fn varint(rest: &mut &[u8]) -> Option<u64> {
-    let (mut value, mut shift) = (0, 0);
-    loop {
-        let (byte, behind) = rest.split_first()?;
-        *rest = behind;
-        value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-        shift += 7;
-        if *byte < 0x80 {
-            return Some(value);
-        }
     }
 }
 

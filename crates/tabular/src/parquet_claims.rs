@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 use parquet::errors::ParquetError;
 
+use crate::thrift::varint;
+
 /// Bytes that one stored byte may stand for. Of the codecs that are read Zstandard goes furthest: four bytes for
 /// a block of 128 KiB (RFC 8878, 3.1.1.2), beside the frame's own.
 const MOST_TIMES: i64 = 1 << 15;
@@ -129,17 +131,8 @@ impl<'a> Compact<'a> {
         Some(*first)
     }
 
-    /// One that goes on for longer than any number is read to its end, as the library does.
     fn varint(&mut self) -> Option<u64> {
-        let (mut value, mut shift) = (0, 0);
-        loop {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-            shift += 7;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
+        varint(&mut self.rest)
     }
 
     fn zigzag(&mut self) -> Option<i64> {

@@ -140,6 +140,21 @@ pub(crate) fn write_zigzag(out: &mut Vec<u8>, value: i64) {
     write_varint(out, (value << 1 ^ value >> 63).cast_unsigned());
 }
 
+/// A number at the beginning of `rest`, which begins behind it afterwards; none if it is cut off. One that goes
+/// on for longer than any number is read to its end, as readers of Parquet do.
+pub(crate) fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let (mut value, mut shift) = (0, 0);
+    loop {
+        let (byte, behind) = rest.split_first()?;
+        *rest = behind;
+        value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+        shift += 7;
+        if *byte < 0x80 {
+            return Some(value);
+        }
+    }
+}
+
 /// Seven bits a byte, the lowest first; the highest bit says that more follow.
 pub(crate) fn write_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
