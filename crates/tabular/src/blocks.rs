@@ -1,8 +1,7 @@
 //! Inputs to blocks: bounded pieces of text that start and end at record ends.
 //!
 //! The cutter knows the quote state exactly, because each block starts at the start of a record;
-//! what follows the last record end waits for the next block. Only quotes are looked at one by
-//! one, so text without quotes is cut at the speed of a backward search.
+//! what follows the last record end waits for the next block.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -17,6 +16,7 @@ use crate::header::{self, Header};
 use crate::input::{Input, read_full};
 use crate::json_rows;
 use crate::parser::{ParseLimits, parse};
+use crate::record_ends::last_record_end;
 use crate::records::MAX_BLOCK;
 
 /// A piece of one input. Recycled through the [`Pool`] it came from.
@@ -410,62 +410,6 @@ fn last_line_end(text: &[u8], most: usize) -> Option<usize> {
         .flatten();
     nth.or_else(|| memchr::memrchr(b'\n', text))
         .map(|at| at + 1)
-}
-
-/// After the last record end in `text`, which starts at the start of a record and may go on. A `\r`
-/// at the very end does not count: a `\n` may follow.
-pub(crate) fn last_record_end(text: &[u8], dialect: &Dialect) -> Option<usize> {
-    if dialect.escape.is_some() || dialect.comment.is_some() {
-        return last_record_end_exact(text, dialect);
-    }
-    let mut end = None;
-    let mut bare = 0;
-    let mut from = 0;
-    while let Some(at) = memchr::memchr(dialect.quote, &text[from..]).map(|i| from + i) {
-        from = at + 1;
-        let opens =
-            at == 0 || matches!(text[at - 1], b'\n' | b'\r') || text[at - 1] == dialect.delimiter;
-        if !opens || at < bare {
-            continue;
-        }
-        end = line_end_before(text, bare, at).or(end);
-        let Some(close) = closing_quote(text, at, dialect.quote) else {
-            return end;
-        };
-        bare = close + 1;
-        from = bare;
-    }
-    line_end_before(text, bare, text.len()).or(end)
-}
-
-/// After the last line end in `text[from..to]`.
-fn line_end_before(text: &[u8], from: usize, to: usize) -> Option<usize> {
-    let to = if to == text.len() && text.ends_with(b"\r") {
-        to - 1
-    } else {
-        to
-    };
-    let region = text.get(from..to)?;
-    memchr::memrchr2(b'\n', b'\r', region).map(|i| from + i + 1)
-}
-
-/// The quote that closes the one at `open`.
-fn closing_quote(text: &[u8], open: usize, quote: u8) -> Option<usize> {
-    let mut from = open + 1;
-    loop {
-        let at = from + memchr::memchr(quote, text.get(from..)?)?;
-        if text.get(at + 1) != Some(&quote) {
-            return Some(at);
-        }
-        from = at + 2;
-    }
-}
-
-/// The same by parsing, for dialects with comments or an escape byte.
-fn last_record_end_exact(text: &[u8], dialect: &Dialect) -> Option<usize> {
-    let text = text.strip_suffix(b"\r").unwrap_or(text);
-    let rows = parse(text, 0, dialect, &ParseLimits::default());
-    Some(rows.last_start).filter(|&at| at > 0)
 }
 
 #[cfg(test)]

@@ -108,6 +108,9 @@ impl PartPage {
 /// Bytes made room for ahead, at most: pages of long texts may differ much.
 const MAX_RESERVED: usize = 8 << 20;
 
+/// A page's header takes less: eight numbers of at most five bytes, and their fields' heads.
+const MAX_HEADER_BYTES: usize = 64;
+
 /// A column chunk being written.
 pub(crate) struct ChunkWriter<'a, V> {
     column: &'a FlatColumn,
@@ -177,15 +180,10 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
             true => PageBytes::Dense,
             false => bytes,
         };
+        self.pages = self.pages.saturating_sub(1);
         let stored = self.store(kind, content.rows, body.as_slice(), bytes, codec)?;
         self.data.add(body.len(), stored);
         self.index.add(content, offset, stored);
-        self.pages = self.pages.saturating_sub(1);
-        // The others will be about as large; growing step by step would copy them each time.
-        let expected = self.pages * (stored as usize + stored as usize / 16);
-        if self.bytes.capacity() < self.bytes.len() + expected {
-            self.bytes.reserve_exact(expected.min(MAX_RESERVED));
-        }
         match encoding {
             PageEncoding::Plain => self.plain_pages += 1,
             PageEncoding::Dictionary => self.dictionary_pages += 1,
@@ -208,12 +206,27 @@ impl<'a, V: ColumnValue> ChunkWriter<'a, V> {
         let size = |len: usize| i32::try_from(len).map_err(|_| self.too_large(len));
         let (body_len, stored_len) = (size(body.len())?, size(stored.len())?);
         let values = size(values)?;
+        self.reserve(kind, stored.len());
         let start = self.bytes.len();
         write_page_header(&mut self.bytes, kind, values, body_len, stored_len);
         self.plain_bytes += self.bytes.len() - start + body.len();
-        self.bytes.extend_from_slice(stored);
+        stored.append_to(&mut self.bytes);
         let whole = self.bytes.len() - start;
         i32::try_from(whole).map_err(|_| self.too_large(whole))
+    }
+
+    /// Room for a page of so many bytes and for those to come, which will be about as large: growing
+    /// step by step would copy them each time.
+    fn reserve(&mut self, kind: PageKind, stored: usize) {
+        let page = stored + MAX_HEADER_BYTES;
+        if self.bytes.capacity() - self.bytes.len() >= page {
+            return;
+        }
+        let others = match kind {
+            PageKind::Dictionary => 0,
+            PageKind::Data(_) => self.pages * (page + page / 16),
+        };
+        self.bytes.reserve_exact(page + others.min(MAX_RESERVED));
     }
 
     fn too_large(&self, bytes: usize) -> ParquetError {

@@ -255,6 +255,9 @@ impl Sink for Booleans {
 /// Bytes that are copied at once: short texts are copied whole strides at a time, beyond their end.
 const STRIDE: usize = 16;
 
+/// Bytes that are made zeros at a time, to be written over before they leave the core's first cache.
+const CLEARED: usize = 4 << 10;
+
 /// Text as it is.
 pub(crate) struct Strings {
     /// Beyond `len` are bytes that were copied too many, and zeros.
@@ -269,7 +272,7 @@ impl Strings {
     /// For so many rows, of together about so many bytes.
     pub(crate) fn new(rows: usize, bytes: usize) -> Self {
         Self {
-            text: vec![0; bytes + STRIDE],
+            text: Vec::with_capacity(bytes + STRIDE),
             len: 0,
             offsets: vec![0; rows + 1],
             nulls: Nulls::of(rows),
@@ -288,14 +291,27 @@ impl Strings {
     fn reserve(&mut self, bytes: usize) {
         let needed = self.len + bytes + STRIDE;
         if self.text.len() < needed {
-            self.text.resize(needed * 2, 0);
+            self.clear(needed);
         }
     }
 
+    /// Zeros up to `needed`, and some beyond it as far as there is memory already.
+    #[inline(never)]
+    fn clear(&mut self, needed: usize) {
+        let most = self.text.capacity().max(needed);
+        self.text.resize(most.min(needed + CLEARED), 0);
+    }
+
     fn push(&mut self, row: usize, text: &[u8]) {
-        self.reserve(text.len());
-        self.text[self.len..][..text.len()].copy_from_slice(text);
-        self.end(row, self.len + text.len());
+        let end = self.len + text.len();
+        match self.text.get_mut(self.len..end) {
+            Some(room) => room.copy_from_slice(text),
+            None => {
+                self.text.truncate(self.len);
+                self.text.extend_from_slice(text);
+            }
+        }
+        self.end(row, end);
     }
 }
 

@@ -102,6 +102,7 @@ mod places;
 mod quarantine;
 mod quotes;
 mod ranges;
+mod record_ends;
 mod records;
 mod refusals;
 mod refused_rows;

@@ -78,10 +78,19 @@ impl Carry {
     }
 }
 
+/// Bytes at the beginning of a text that tell whether there are quotes in it.
+const LOOK: usize = 1024;
+
+/// Whether quotes are likely in about every other lane: then to ask each costs more than to treat all
+/// alike, as if they [concerned](Carry::concerns) it.
+pub(crate) fn are_common(text: &[u8], marks: Marks) -> bool {
+    memchr::memchr(marks.quote, &text[..text.len().min(LOOK)]).is_some()
+}
+
 /// Takes a lane of `bytes` bytes, 1 to 64; none if it is not regular.
 #[inline(always)]
 pub(crate) fn outside_quotes(lane: Lane, carry: &mut Carry, bytes: usize) -> Option<Outside> {
-    let inside = odd_before_and_at(lane.quotes) ^ carry.inside;
+    let inside = lane.odd_quotes ^ carry.inside;
     let ends = lane.delimiters | lane.line_feeds | lane.returns;
     let (opening, closing) = (lane.quotes & inside, lane.quotes & !inside);
     let bare_returns = lane.returns & !inside;
@@ -114,13 +123,4 @@ pub(crate) fn outside_quotes(lane: Lane, carry: &mut Carry, bytes: usize) -> Opt
         any_return: (lane.returns >> last) & 1,
     };
     Some(found)
-}
-
-/// Bit `i` is set if of the bits up to `i`, it counted, an odd number is set.
-#[inline]
-fn odd_before_and_at(mut bits: u64) -> u64 {
-    for shift in [1, 2, 4, 8, 16, 32] {
-        bits ^= bits << shift;
-    }
-    bits
 }

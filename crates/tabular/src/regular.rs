@@ -7,9 +7,11 @@
 //! quotes, and separators are all there is to know. What [`rows`] gives up on, the exact
 //! [parser](crate::parser) takes from its start; both give the same rows.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::_pext_u64;
 use std::cell::RefCell;
 
-use crate::quotes::{Carry, outside_quotes};
+use crate::quotes::{self, Carry, outside_quotes};
 use crate::records::{ESCAPED, QUOTED, Record, Rows, Span};
 #[cfg(target_arch = "x86_64")]
 use crate::structure::places_avx512;
@@ -42,19 +44,23 @@ struct Index {
     records: usize,
     /// Line ends inside quotes.
     inner_lines: Vec<u32>,
-    /// Fields in quotes, by their number, and those with doubled quotes in them, perhaps twice.
-    quoted: Vec<u32>,
+    /// One if the last byte taken is a separator, or none is taken.
+    after_separator: u64,
+    quoted: Quoted,
+    /// Fields with doubled quotes in them, by their number, perhaps twice.
     doubled: Vec<u32>,
     returns: bool,
 }
+
+/// The fields in quotes: a bit for each field.
+#[derive(Default)]
+struct Quoted(Vec<u64>);
 
 impl Index {
     /// None for what is not regular.
     fn fill(&mut self, block: &[u8], from: usize, marks: Marks) -> Option<()> {
         match Vectors::detect() {
-            Vectors::Baseline => {
-                self.fill_by(block, from, |bytes| marks.lane(bytes), push_places_of_bytes)
-            }
+            Vectors::Baseline => baseline(marks).fill(self, block, from, marks),
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "a call across target features")]
             // SAFETY: the processor has just been found to have what the function is compiled for.
@@ -67,122 +73,43 @@ impl Index {
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq")]
     fn fill_avx2(&mut self, block: &[u8], from: usize, marks: Marks) -> Option<()> {
-        self.fill_by(
-            block,
-            from,
-            |bytes| marks.lane_avx2(bytes),
-            push_places_of_bytes,
-        )
+        let ways = Ways {
+            lane: |bytes: &[u8; LANE]| marks.lane_avx2(bytes),
+            put: push_places_of_bytes,
+            among,
+        };
+        ways.fill(self, block, from, marks)
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,bmi1,popcnt,avx512f,avx512bw,avx512vbmi2")]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq,avx512f,avx512bw,avx512vbmi2")]
     fn fill_avx512(&mut self, block: &[u8], from: usize, marks: Marks) -> Option<()> {
-        self.fill_by(
-            block,
-            from,
-            |bytes| marks.lane_avx512(bytes),
-            |bits, base, room| {
-                if bits.count_ones() > 16 {
-                    return push_places_of_bytes(bits, base, room);
-                }
-                if let Some(sixteen) = room.first_chunk_mut() {
-                    *sixteen = places_avx512(bits, base);
-                }
-            },
-        )
-    }
-
-    #[inline(always)]
-    fn fill_by(
-        &mut self,
-        block: &[u8],
-        from: usize,
-        lane_of: impl Fn(&[u8; LANE]) -> Lane,
-        put: impl Fn(u64, u32, &mut [u32; LANE]),
-    ) -> Option<()> {
-        self.clear();
-        let mut carry = Carry::START;
-        let (lanes, tail) = block[from..].as_chunks::<LANE>();
-        for (i, bytes) in lanes.iter().enumerate() {
-            self.take(lane_of(bytes), from + i * LANE, &mut carry, &put)?;
-        }
-        if !tail.is_empty() {
-            let mut bytes = [0; LANE];
-            bytes[..tail.len()].copy_from_slice(tail);
-            let lane = lane_of(&bytes).cut(tail.len());
-            // What would have to follow the last byte cannot be seen as missing here: below it is.
-            let base = block.len() - tail.len();
-            self.take_special(lane, base, &mut carry, tail.len(), &put)?;
-        }
-        let unfinished = carry.is_unfinished();
-        if block.last() != Some(&b'\n') && !unfinished {
-            self.push_end(block.len());
-            self.records += 1;
-        }
-        (!unfinished).then_some(())
+        let put = |bits: u64, base: u32, room: &mut [u32; LANE]| {
+            if bits.count_ones() > 16 {
+                return push_places_of_bytes(bits, base, room);
+            }
+            if let Some(sixteen) = room.first_chunk_mut() {
+                *sixteen = places_avx512(bits, base);
+            }
+        };
+        let ways = Ways {
+            lane: |bytes: &[u8; LANE]| marks.lane_avx512(bytes),
+            put,
+            among: |these: u64, all: u64| _pext_u64(these, all),
+        };
+        ways.fill(self, block, from, marks)
     }
 
     fn clear(&mut self) {
         self.count = 0;
         self.records = 0;
         self.inner_lines.clear();
-        self.quoted.clear();
+        self.after_separator = 1;
+        self.quoted.0.fill(0);
         self.doubled.clear();
         self.returns = false;
-    }
-
-    #[inline(always)]
-    fn take(
-        &mut self,
-        lane: Lane,
-        base: usize,
-        carry: &mut Carry,
-        put: &impl Fn(u64, u32, &mut [u32; LANE]),
-    ) -> Option<()> {
-        if carry.concerns(lane) {
-            return self.take_special(lane, base, carry, LANE, put);
-        }
-        let separators = lane.delimiters | lane.line_feeds;
-        carry.pass(separators);
-        self.records += lane.line_feeds.count_ones() as usize;
-        self.push_all(separators, base, put);
-        Some(())
-    }
-
-    /// A lane of `bytes` bytes with quotes or carriage returns in it or just before it.
-    #[inline(always)]
-    fn take_special(
-        &mut self,
-        lane: Lane,
-        base: usize,
-        carry: &mut Carry,
-        bytes: usize,
-        put: &impl Fn(u64, u32, &mut [u32; LANE]),
-    ) -> Option<()> {
-        let found = outside_quotes(lane, carry, bytes)?;
-        push_places(&mut self.inner_lines, found.inner_lines, base);
-        self.returns |= found.returns;
-        let (separators, count) = (found.delimiters | found.line_feeds, self.count);
-        push_fields(&mut self.quoted, found.opening, separators, count);
-        push_fields(&mut self.doubled, found.doubled, separators, count);
-        self.records += found.line_feeds.count_ones() as usize;
-        self.push_all(separators, base, put);
-        Some(())
-    }
-
-    #[inline(always)]
-    fn push_all(&mut self, bits: u64, base: usize, put: &impl Fn(u64, u32, &mut [u32; LANE])) {
-        if self.ends.len() < self.count + LANE {
-            let more = (self.count + LANE).max(1024) * 2;
-            self.ends.resize(more, 0);
-        }
-        if let Some(room) = self.ends[self.count..].first_chunk_mut() {
-            put(bits, base as u32, room);
-        }
-        self.count += bits.count_ones() as usize;
     }
 
     fn push_end(&mut self, end: usize) {
@@ -231,9 +158,9 @@ impl Index {
     }
 
     fn take_quotes_off(&self, spans: &mut [Span]) {
-        for &field in &self.quoted {
-            let (start, end) = spans[field as usize].range();
-            spans[field as usize] = Span::new(start as usize + 1, end as usize - 1, QUOTED);
+        for field in self.quoted.iter() {
+            let (start, end) = spans[field].range();
+            spans[field] = Span::new(start as usize + 1, end as usize - 1, QUOTED);
         }
         for &field in &self.doubled {
             let (start, end) = spans[field as usize].range();
@@ -261,6 +188,142 @@ impl Index {
         debug_assert_eq!(records.len() * fields, spans.len());
         records
     }
+}
+
+/// What is done with masks, in the way that suits the processor.
+struct Ways<L, P, C> {
+    /// The masks of a lane.
+    lane: L,
+    /// Puts the places of bits, from a base on, where there is room.
+    put: P,
+    /// Of the bits that are set in the second, which are set in the first.
+    among: C,
+}
+
+/// The way for every processor.
+fn baseline(marks: Marks) -> Ways<impl Fn(&[u8; LANE]) -> Lane, Put, Among> {
+    Ways {
+        lane: move |bytes: &[u8; LANE]| marks.lane(bytes),
+        put: push_places_of_bytes,
+        among,
+    }
+}
+
+type Put = fn(u64, u32, &mut [u32; LANE]);
+type Among = fn(u64, u64) -> u64;
+
+impl<L, P, C> Ways<L, P, C>
+where
+    L: Fn(&[u8; LANE]) -> Lane,
+    P: Fn(u64, u32, &mut [u32; LANE]),
+    C: Fn(u64, u64) -> u64,
+{
+    #[inline(always)]
+    fn fill(&self, index: &mut Index, block: &[u8], from: usize, marks: Marks) -> Option<()> {
+        index.clear();
+        let mut carry = Carry::START;
+        let (lanes, tail) = block[from..].as_chunks::<LANE>();
+        let common = quotes::are_common(&block[from..], marks);
+        for (i, bytes) in lanes.iter().enumerate() {
+            let (lane, base) = ((self.lane)(bytes), from + i * LANE);
+            if common || carry.concerns(lane) {
+                self.take_special(index, lane, base, &mut carry, LANE)?;
+            } else {
+                let separators = lane.delimiters | lane.line_feeds;
+                carry.pass(separators);
+                self.take_separators(index, separators, lane.line_feeds, base);
+            }
+        }
+        if !tail.is_empty() {
+            let mut bytes = [0; LANE];
+            bytes[..tail.len()].copy_from_slice(tail);
+            let lane = (self.lane)(&bytes).cut(tail.len());
+            // What would have to follow the last byte cannot be seen as missing here: below it is.
+            let base = block.len() - tail.len();
+            self.take_special(index, lane, base, &mut carry, tail.len())?;
+        }
+        let unfinished = carry.is_unfinished();
+        if block.last() != Some(&b'\n') && !unfinished {
+            index.push_end(block.len());
+            index.records += 1;
+        }
+        (!unfinished).then_some(())
+    }
+
+    /// A lane of `bytes` bytes, which may have quotes or carriage returns in it or just before it.
+    #[inline(always)]
+    fn take_special(
+        &self,
+        index: &mut Index,
+        lane: Lane,
+        base: usize,
+        carry: &mut Carry,
+        bytes: usize,
+    ) -> Option<()> {
+        let found = outside_quotes(lane, carry, bytes)?;
+        push_places(&mut index.inner_lines, found.inner_lines, base);
+        index.returns |= found.returns;
+        let separators = found.delimiters | found.line_feeds;
+        push_fields(&mut index.doubled, found.doubled, separators, index.count);
+        // Which of the fields that begin in the lane do so with a quote.
+        let begins = (separators << 1) | index.after_separator;
+        let first = index.count + 1 - index.after_separator as usize;
+        let quoted = (self.among)(found.opening, begins);
+        index.quoted.put(first, quoted);
+        self.take_separators(index, separators, found.line_feeds, base);
+        Some(())
+    }
+
+    #[inline(always)]
+    fn take_separators(&self, index: &mut Index, separators: u64, line_feeds: u64, base: usize) {
+        index.records += line_feeds.count_ones() as usize;
+        if index.ends.len() < index.count + LANE {
+            let more = (index.count + LANE).max(1024) * 2;
+            index.ends.resize(more, 0);
+        }
+        if let Some(room) = index.ends[index.count..].first_chunk_mut() {
+            (self.put)(separators, base as u32, room);
+        }
+        index.count += separators.count_ones() as usize;
+        index.after_separator = separators >> (LANE - 1);
+    }
+}
+
+impl Quoted {
+    /// The bits say of the fields from `first` on whether they are in quotes.
+    #[inline(always)]
+    fn put(&mut self, first: usize, bits: u64) {
+        let (word, shift) = (first / 64, first % 64);
+        if self.0.len() < word + 2 {
+            self.0.resize((word + 2) * 2, 0);
+        }
+        if let Some([low, high]) = self.0[word..].first_chunk_mut() {
+            *low |= bits << shift;
+            *high |= (bits >> 1) >> (63 - shift);
+        }
+    }
+
+    /// Their numbers.
+    fn iter(&self) -> impl Iterator<Item = usize> {
+        let words = self.0.iter().enumerate();
+        words.flat_map(|(word, &bits)| {
+            let rest = |bits: &u64| Some(bits & (bits - 1)).filter(|&rest| rest != 0);
+            std::iter::successors(Some(bits).filter(|&b| b != 0), rest)
+                .map(move |bits| word * 64 + bits.trailing_zeros() as usize)
+        })
+    }
+}
+
+/// See [`Ways`]: as `_pext_u64`, which not every processor is fast at.
+#[inline(always)]
+fn among(mut these: u64, all: u64) -> u64 {
+    let mut found = 0;
+    while these != 0 {
+        let before = these.wrapping_sub(1) & !these;
+        found |= 1 << (all & before).count_ones();
+        these &= these - 1;
+    }
+    found
 }
 
 /// The places of the bits of each byte, then zeros.
@@ -456,10 +519,8 @@ mod tests {
         let text = "ab,\"c\"\"\n\",d\r\n".repeat(40);
         let marks = Dialect::default().marks();
         let mut index = Index::default();
-        let lane = |bytes: &[u8; LANE]| marks.lane(bytes);
-        index
-            .fill_by(text.as_bytes(), 0, lane, push_places_of_bytes)
-            .unwrap();
+        let filled = baseline(marks).fill(&mut index, text.as_bytes(), 0, marks);
+        filled.unwrap();
         let plain = index.rows(text.as_bytes(), 0, 3).unwrap();
         let found = fast(text.as_bytes(), 0, 3).unwrap();
         assert_eq!(format!("{plain:?}"), format!("{found:?}"));

@@ -4,11 +4,8 @@
 use std::ops::Range;
 
 use crate::dialect::Dialect;
-use crate::quotes::{Carry, Outside, outside_quotes};
+use crate::quotes::{self, Carry, Outside, outside_quotes};
 use crate::structure::{LANE, Lane, Marks, Vectors};
-
-/// Bytes at the beginning of a piece that tell whether there are quotes in it.
-const LOOK: usize = 1024;
 
 /// Delimiters of the record that a piece begins within, before those in the piece: they are not known.
 const UNKNOWN: u64 = 1 << 40;
@@ -130,14 +127,14 @@ impl RowCounter {
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq")]
     fn take_avx2(&mut self, piece: &[u8]) -> Option<()> {
         let marks = self.marks;
         self.take_by(piece, |bytes| marks.lane_avx2(bytes))
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,bmi1,popcnt,avx512f,avx512bw")]
+    #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq,avx512f,avx512bw")]
     fn take_avx512(&mut self, piece: &[u8]) -> Option<()> {
         let marks = self.marks;
         self.take_by(piece, |bytes| marks.lane_avx512(bytes))
@@ -147,8 +144,7 @@ impl RowCounter {
     fn take_by(&mut self, piece: &[u8], lane_of: impl Fn(&[u8; LANE]) -> Lane) -> Option<()> {
         let (lanes, tail) = piece.as_chunks::<LANE>();
         let lanes = lanes.iter().enumerate();
-        // Where quotes are in about every other lane, to ask each costs more than to treat all alike.
-        if memchr::memchr(self.marks.quote, &piece[..piece.len().min(LOOK)]).is_some() {
+        if quotes::are_common(piece, self.marks) {
             for (i, bytes) in lanes {
                 let found = outside_quotes(lane_of(bytes), &mut self.carry, LANE)?;
                 self.take_separators(found, piece, i * LANE)?;

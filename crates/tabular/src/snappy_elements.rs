@@ -18,11 +18,41 @@ pub(crate) struct Elements<'a> {
     pub(crate) at: usize,
 }
 
-/// Writes a page that does not shrink: one literal.
-pub(crate) fn store_as_literal(page: &[u8], out: &mut Vec<u8>) -> usize {
-    let mut output = Elements::begin(page.len(), out);
-    output.any_literal(page);
-    output.at
+/// What stands before the elements of a page: its length, and the tag of a literal that may follow.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head {
+    bytes: [u8; 10],
+    len: usize,
+}
+
+impl Head {
+    /// Of a page of so many bytes.
+    pub(crate) fn of_page(length: usize) -> Self {
+        Self::written(|output| output.length(length))
+    }
+
+    /// Of a page of so many bytes that does not shrink: all of it is one literal.
+    pub(crate) fn of_literal(length: usize) -> Self {
+        Self::written(|output| {
+            output.length(length);
+            output.literal_tag(length);
+        })
+    }
+
+    fn written(write: impl FnOnce(&mut Elements<'_>)) -> Self {
+        let mut bytes = [0; 10];
+        let mut output = Elements {
+            out: &mut bytes,
+            at: 0,
+        };
+        write(&mut output);
+        let len = output.at;
+        Self { bytes, len }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
 }
 
 impl Elements<'_> {
@@ -69,8 +99,14 @@ impl Elements<'_> {
 
     #[inline(never)]
     pub(crate) fn any_literal(&mut self, bytes: &[u8]) {
+        self.literal_tag(bytes.len());
+        self.put(bytes);
+    }
+
+    /// What stands before a literal of so many bytes (section 2.1): none where there are none.
+    fn literal_tag(&mut self, len: usize) {
         // A literal's length is one less than that, in its tag or in the bytes behind that.
-        let Some(length) = bytes.len().checked_sub(1) else {
+        let Some(length) = len.checked_sub(1) else {
             return;
         };
         let length_bytes = (length as u32).to_le_bytes();
@@ -83,7 +119,6 @@ impl Elements<'_> {
                 self.put(&length_bytes);
             }
         }
-        self.put(bytes);
     }
 
     /// `len` bytes, at least four, from `distance` bytes back.

@@ -59,6 +59,17 @@ pub(crate) struct FragmentCompressor {
 }
 
 impl FragmentCompressor {
+    /// Whether [`FragmentCompressor::fragments`] takes the page: it has a byte, and not too many.
+    pub(crate) fn is_few(page: &[u8]) -> bool {
+        (1..=FRAGMENTS_AT_ONCE * FRAGMENT_BYTES).contains(&page.len())
+    }
+
+    /// The elements of a page, without its length: they are kept until the next one.
+    pub(crate) fn fragments(&mut self, page: &[u8]) -> Fragments<'_> {
+        debug_assert!(Self::is_few(page));
+        self.encode(page, even_bytes(page.len()))
+    }
+
     /// Compresses a page into the beginning of `out`; returns how many bytes that takes.
     pub(crate) fn compress(&mut self, page: &[u8], out: &mut Vec<u8>) -> usize {
         let mut output = Elements::begin(page.len(), out);
@@ -78,15 +89,14 @@ impl FragmentCompressor {
         mut take: impl FnMut(&[u8], &[u8]),
     ) {
         for blocks in blocks.chunks(FRAGMENTS_AT_ONCE * block_bytes) {
-            self.encode(blocks, block_bytes);
-            let elements = self.slots.iter().zip(&self.sizes);
-            for (block, (slot, size)) in blocks.chunks(block_bytes).zip(elements) {
-                take(block, &slot[..*size]);
+            let fragments = self.encode(blocks, block_bytes);
+            for (block, elements) in blocks.chunks(block_bytes).zip(fragments.iter()) {
+                take(block, elements);
             }
         }
     }
 
-    fn encode(&mut self, blocks: &[u8], block_bytes: usize) {
+    fn encode(&mut self, blocks: &[u8], block_bytes: usize) -> Fragments<'_> {
         let count = blocks.len().div_ceil(block_bytes);
         if self.slots.len() < count {
             // Zeros from the system: what is never written takes no memory.
@@ -128,6 +138,27 @@ impl FragmentCompressor {
                 }
             }
         }
+        Fragments {
+            slots: &self.slots[..count],
+            sizes: &self.sizes[..count],
+        }
+    }
+}
+
+/// Elements of the fragments of a page.
+pub(crate) struct Fragments<'a> {
+    slots: &'a [Slot],
+    sizes: &'a [usize],
+}
+
+impl<'a> Fragments<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.sizes.iter().sum()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
+        let slots = self.slots.iter().zip(self.sizes);
+        slots.map(|(slot, &size)| &slot[..size])
     }
 }
 

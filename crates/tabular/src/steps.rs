@@ -6,11 +6,12 @@
 use arrow_array::ArrayRef;
 
 use crate::arrow_columns::{Cells, Rule, array};
-use crate::blocks::{self, Block};
+use crate::blocks::Block;
 use crate::dialect::Dialect;
 use crate::error::TabularError;
 use crate::infer::{CSV_QUOTED, observe};
 use crate::parser::{ParseLimits, parse};
+use crate::record_ends::last_record_end;
 use crate::records::Rows;
 use crate::schema::Schema;
 use crate::structure::LANE;
@@ -25,7 +26,7 @@ pub struct Records(Rows);
 
 /// After the last record end in `text`, if there is one.
 pub fn cut(text: &[u8]) -> Option<usize> {
-    blocks::last_record_end(text, &Dialect::default())
+    last_record_end(text, &Dialect::default())
 }
 
 impl Text {

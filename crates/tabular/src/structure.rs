@@ -21,6 +21,8 @@ pub(crate) struct Lane {
     pub(crate) line_feeds: u64,
     pub(crate) returns: u64,
     pub(crate) quotes: u64,
+    /// Bit `i` is set if of the quotes up to byte `i`, it counted, there is an odd number.
+    pub(crate) odd_quotes: u64,
 }
 
 impl Lane {
@@ -32,6 +34,7 @@ impl Lane {
             line_feeds: self.line_feeds & kept,
             returns: self.returns & kept,
             quotes: self.quotes & kept,
+            odd_quotes: self.odd_quotes & kept,
         }
     }
 }
@@ -59,24 +62,28 @@ impl Marks {
     /// Where each kind of mark is.
     #[inline]
     pub(crate) fn lane(&self, bytes: &[u8; LANE]) -> Lane {
+        let quotes = equal(bytes, self.quote);
         Lane {
             delimiters: equal(bytes, self.delimiter),
             line_feeds: equal(bytes, b'\n'),
             returns: equal(bytes, b'\r'),
-            quotes: equal(bytes, self.quote),
+            quotes,
+            odd_quotes: odd_before_and_at(quotes),
         }
     }
 
     /// The same with AVX2.
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,pclmulqdq")]
     #[inline]
     pub(crate) fn lane_avx2(&self, bytes: &[u8; LANE]) -> Lane {
+        let quotes = avx2::equal(bytes, self.quote);
         Lane {
             delimiters: avx2::equal(bytes, self.delimiter),
             line_feeds: avx2::equal(bytes, b'\n'),
             returns: avx2::equal(bytes, b'\r'),
-            quotes: avx2::equal(bytes, self.quote),
+            quotes,
+            odd_quotes: carryless::odd_before_and_at(quotes),
         }
     }
 }
@@ -84,7 +91,7 @@ impl Marks {
 #[cfg(target_arch = "x86_64")]
 impl Marks {
     /// The same with AVX-512.
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[target_feature(enable = "avx512f,avx512bw,pclmulqdq")]
     #[inline]
     pub(crate) fn lane_avx512(&self, bytes: &[u8; LANE]) -> Lane {
         avx512::lane(self, bytes)
@@ -105,10 +112,10 @@ pub(crate) fn places_avx512(bits: u64, base: u32) -> [u32; 16] {
 pub(crate) enum Vectors {
     /// Those that every processor of the kind has.
     Baseline,
-    /// AVX2, BMI1 and POPCNT.
+    /// AVX2, BMI1, POPCNT and PCLMULQDQ.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// The same, and AVX-512 with BW, DQ, VL, VBMI and VBMI2 (Ice Lake and Zen 4, and later ones).
+    /// The same, BMI2, and AVX-512 with BW, DQ, VL, VBMI and VBMI2 (Ice Lake and Zen 4, and later ones).
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
@@ -121,8 +128,10 @@ impl Vectors {
         {
             let avx2 = is_x86_feature_detected!("avx2")
                 && is_x86_feature_detected!("bmi1")
-                && is_x86_feature_detected!("popcnt");
-            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("popcnt")
+                && is_x86_feature_detected!("pclmulqdq");
+            let avx512 = is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl")
@@ -135,6 +144,28 @@ impl Vectors {
             }
         }
         Self::Baseline
+    }
+}
+
+/// Bit `i` is set if of the bits up to `i`, it counted, an odd number is set.
+#[inline]
+fn odd_before_and_at(mut bits: u64) -> u64 {
+    for shift in [1, 2, 4, 8, 16, 32] {
+        bits ^= bits << shift;
+    }
+    bits
+}
+
+#[cfg(target_arch = "x86_64")]
+mod carryless {
+    use std::arch::x86_64::{_mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x};
+
+    /// The same as a product without carries: each bit is added to all from its place on.
+    #[target_feature(enable = "pclmulqdq")]
+    #[inline]
+    pub(super) fn odd_before_and_at(bits: u64) -> u64 {
+        let (bits, ones) = (_mm_set_epi64x(0, bits as i64), _mm_set_epi64x(0, -1));
+        _mm_cvtsi128_si64(_mm_clmulepi64_si128::<0>(bits, ones)) as u64
     }
 }
 
@@ -219,16 +250,18 @@ mod avx512 {
 
     use super::{LANE, Lane, Marks};
 
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[target_feature(enable = "avx512f,avx512bw,pclmulqdq")]
     #[inline]
     pub(super) fn lane(marks: &Marks, bytes: &[u8; LANE]) -> Lane {
         let lane = vector(bytes);
         let equal = |wanted: u8| _mm512_cmpeq_epi8_mask(lane, _mm512_set1_epi8(wanted as i8));
+        let quotes = equal(marks.quote);
         Lane {
             delimiters: equal(marks.delimiter),
             line_feeds: equal(b'\n'),
             returns: equal(b'\r'),
-            quotes: equal(marks.quote),
+            quotes,
+            odd_quotes: super::carryless::odd_before_and_at(quotes),
         }
     }
 
@@ -291,12 +324,15 @@ mod tests {
                 line_feeds: equal_plain(&lane, b'\n'),
                 returns: equal_plain(&lane, b'\r'),
                 quotes: equal_plain(&lane, b'"'),
+                odd_quotes: (0..LANE as u64).fold(0, |odd, i| {
+                    odd | u64::from(lane[..=i as usize].iter().filter(|&&b| b == b'"').count() % 2 == 1) << i
+                }),
             };
             prop_assert_eq!(marks.lane(&lane), plain);
             #[cfg(target_arch = "x86_64")]
-            if is_x86_feature_detected!("avx2") {
+            if Vectors::detect() != Vectors::Baseline {
                 #[expect(unsafe_code, reason = "a call across target features")]
-                // SAFETY: the processor has just been found to have AVX2.
+                // SAFETY: the processor has just been found to have AVX2 and PCLMULQDQ.
                 let lane = unsafe { marks.lane_avx2(&lane) };
                 prop_assert_eq!(lane, plain);
             }
