@@ -1,6 +1,7 @@
 //! Rows of text that comes in pieces cut anywhere, counted and held to their number of fields by masks
 //! alone; nothing is kept of them.
 
+use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use crate::dialect::Dialect;
@@ -186,7 +187,32 @@ impl RowCounter {
 
     #[inline(always)]
     fn take_separators(&mut self, found: Outside, piece: &[u8], at: usize) -> Option<()> {
-        let (mut delimiters, mut line_feeds) = (found.delimiters, found.line_feeds);
+        let (delimiters, line_feeds) = (found.delimiters, found.line_feeds);
+        // Most lanes have no line feed or one, which it is is hard to guess: nothing depends on it here.
+        let ends = line_feeds != 0;
+        let before = line_feeds.wrapping_sub(1) & !line_feeds;
+        let known = self.delimiters + u64::from((delimiters & before).count_ones());
+        let end = self.taken + at as u64 + u64::from(line_feeds.trailing_zeros());
+        let whole = (known + 1 == self.fields) & (end - self.record <= self.max_record);
+        let several = line_feeds & line_feeds.wrapping_sub(1) != 0;
+        if several | (ends & !whole) {
+            return self.take_records(delimiters, line_feeds, piece, at);
+        }
+        let behind = u64::from((delimiters & !before).count_ones());
+        self.records += u64::from(ends);
+        self.record = select_unpredictable(ends, end + 1, self.record);
+        self.delimiters = select_unpredictable(ends, behind, known);
+        Some(())
+    }
+
+    /// The same, one line feed after the other.
+    fn take_records(
+        &mut self,
+        mut delimiters: u64,
+        mut line_feeds: u64,
+        piece: &[u8],
+        at: usize,
+    ) -> Option<()> {
         while line_feeds != 0 {
             let before = line_feeds.wrapping_sub(1) & !line_feeds;
             self.delimiters += u64::from((delimiters & before).count_ones());
