@@ -470,6 +470,22 @@ mod tests {
         }
 
         #[test]
+        fn a_record_of_other_fields_is_found_wherever_it_is(
+            mut rows in proptest::collection::vec(prop::collection::vec("[a-z]{1,90}", FIELDS), 1..20),
+            other in prop::option::of(prop::collection::vec("[a-z]{1,90}", 1..4)),
+            at: prop::sample::Index,
+            sizes in sizes(),
+        ) {
+            let at = at.index(rows.len() + 1);
+            rows.splice(at..at, other);
+            let text: String = rows.iter().map(|row| row.join(",") + "\n").collect();
+            let sound = rows.iter().all(|row| row.len() == FIELDS);
+            let expected = sound.then_some(rows.len() as u64);
+            prop_assert_eq!(count(text.as_bytes(), &sizes), expected, "{:?}", text);
+            prop_assert_eq!(count_apart(text.as_bytes(), &sizes), expected, "{:?}", text);
+        }
+
+        #[test]
         fn utf8_is_what_the_standard_library_says(
             text in "[aé表😀]{0,250}",
             bytes in proptest::collection::vec(any::<u8>(), 0..3),
@@ -503,8 +519,9 @@ mod tests {
         ] {
             assert_eq!(count(text.as_bytes(), &[1]), None, "{text:?}");
         }
-        let long = format!("a,{}\n", "x".repeat(2 << 20));
-        assert_eq!(count(long.as_bytes(), &[4096]), None);
+        let cell = |bytes: usize| format!("a,{}\nb,c\n", "x".repeat(bytes - 2));
+        assert_eq!(count(cell(1 << 20).as_bytes(), &[4096]), Some(2));
+        assert_eq!(count(cell((1 << 20) + 1).as_bytes(), &[4096]), None);
         assert!(RowCounter::new(&Dialect::default(), 1, 9).is_none());
     }
 }
