@@ -252,8 +252,8 @@ impl Sink for Booleans {
     }
 }
 
-/// Bytes that are copied at once: short texts are copied whole strides at a time, beyond their end.
-const STRIDE: usize = 16;
+/// Bytes that are copied at once, beyond the end of a short text: how long it is is hard to guess.
+const STRIDE: usize = 64;
 
 /// Bytes that are made zeros at a time, to be written over before they leave the core's first cache.
 const CLEARED: usize = 4 << 10;
@@ -286,10 +286,10 @@ impl Strings {
         self.offsets[row + 1] = len as i32;
     }
 
-    /// Room for so many bytes more, and a stride.
+    /// Room for a stride.
     #[inline(always)]
-    fn reserve(&mut self, bytes: usize) {
-        let needed = self.len + bytes + STRIDE;
+    fn reserve(&mut self) {
+        let needed = self.len + STRIDE;
         if self.text.len() < needed {
             self.clear(needed);
         }
@@ -323,18 +323,16 @@ impl Sink for Strings {
         }
         let (start, end) = span.range();
         let (start, len) = (start as usize, (end - start) as usize);
-        let strides = len.div_ceil(STRIDE);
-        match block.get(start..start + strides * STRIDE) {
-            Some(source) if strides <= 4 => {
-                self.reserve(len);
-                let (source, _) = source.as_chunks::<STRIDE>();
-                let (target, _) = self.text[self.len..].as_chunks_mut::<STRIDE>();
-                for (target, source) in target.iter_mut().zip(source) {
-                    *target = *source;
-                }
-                self.end(row, self.len + len);
+        if len <= STRIDE
+            && let Some(source) = block[start..].first_chunk::<STRIDE>()
+        {
+            self.reserve();
+            if let Some(target) = self.text[self.len..].first_chunk_mut() {
+                *target = *source;
             }
-            _ => self.push(row, &block[start..start + len]),
+            self.end(row, self.len + len);
+        } else {
+            self.push(row, &block[start..start + len]);
         }
         true
     }
