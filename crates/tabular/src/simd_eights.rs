@@ -6,15 +6,15 @@
 //! no value at a glance is only marked: the ways for one cell decide about it.
 
 use std::arch::x86_64::{
-    __m128i, __m512d, __m512i, _mm_loadu_si128, _mm_set_epi64x, _mm_test_epi16_mask,
+    __m128i, __m256i, __m512d, __m512i, _mm_loadu_si128, _mm_set_epi64x, _mm_test_epi16_mask,
     _mm512_add_epi64, _mm512_adds_epu8, _mm512_and_si512, _mm512_castpd_si512,
     _mm512_castsi128_si512, _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi64_mask,
     _mm512_cmpge_epu8_mask, _mm512_cmpgt_epu8_mask, _mm512_cmpgt_epu64_mask,
-    _mm512_cmple_epu8_mask, _mm512_cmplt_epu64_mask, _mm512_cvtepu64_pd, _mm512_div_pd,
-    _mm512_inserti32x4, _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_mask_add_epi64,
-    _mm512_mask_mov_epi8, _mm512_mask_sub_epi8, _mm512_mask_sub_epi64, _mm512_maskz_mov_epi8,
-    _mm512_maskz_set1_epi64, _mm512_maskz_sub_epi8, _mm512_mul_epu32, _mm512_or_si512,
-    _mm512_packus_epi32, _mm512_permutex2var_epi64, _mm512_permutex2var_pd,
+    _mm512_cmple_epu8_mask, _mm512_cmplt_epu64_mask, _mm512_cvtepi64_epi32, _mm512_cvtepu64_pd,
+    _mm512_div_pd, _mm512_inserti32x4, _mm512_madd_epi16, _mm512_maddubs_epi16,
+    _mm512_mask_add_epi64, _mm512_mask_mov_epi8, _mm512_mask_sub_epi8, _mm512_mask_sub_epi64,
+    _mm512_maskz_mov_epi8, _mm512_maskz_set1_epi64, _mm512_maskz_sub_epi8, _mm512_mul_epu32,
+    _mm512_or_si512, _mm512_packus_epi32, _mm512_permutex2var_epi64, _mm512_permutex2var_pd,
     _mm512_permutexvar_epi8, _mm512_permutexvar_epi64, _mm512_sad_epu8, _mm512_set1_epi8,
     _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_si512,
     _mm512_shuffle_epi8, _mm512_shuffle_epi32, _mm512_srli_epi64, _mm512_sub_epi8,
@@ -91,6 +91,40 @@ fn to_words(vector: __m512i) -> [u64; EIGHT] {
     // SAFETY: both types are 64 bytes, and any bytes make words.
     unsafe {
         std::mem::transmute::<__m512i, [u64; EIGHT]>(vector)
+    }
+}
+
+// Not by `map`: a function without these features would call what makes one of eight each time.
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn to_integers(vector: __m512i) -> [i64; EIGHT] {
+    #[expect(unsafe_code, reason = "there is no other way to an array")]
+    // SAFETY: both types are 64 bytes, and any bytes make integers.
+    unsafe {
+        std::mem::transmute::<__m512i, [i64; EIGHT]>(vector)
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn to_doubles(vector: __m512i) -> [f64; EIGHT] {
+    #[expect(unsafe_code, reason = "there is no other way to an array")]
+    // SAFETY: both types are 64 bytes, and any bytes make doubles.
+    unsafe {
+        std::mem::transmute::<__m512i, [f64; EIGHT]>(vector)
+    }
+}
+
+/// The lower half of each word.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn to_halves(vector: __m512i) -> [i32; EIGHT] {
+    let halves = _mm512_cvtepi64_epi32(vector);
+    #[expect(unsafe_code, reason = "there is no other way to an array")]
+    // SAFETY: both types are 32 bytes, and any bytes make integers.
+    unsafe {
+        std::mem::transmute::<__m256i, [i32; EIGHT]>(halves)
     }
 }
 
@@ -237,7 +271,7 @@ pub(crate) fn ints(block: &[u8], spans: EightSpans<'_>) -> Eight<i64> {
     let numbers = numbers_of_16([a.values, b.values]);
     let zero = _mm512_setzero_si512();
     let numbers = _mm512_mask_sub_epi64(numbers, cells.negative, zero, numbers);
-    (to_words(numbers).map(|value| value as i64), !wrong)
+    (to_integers(numbers), !wrong)
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
@@ -273,7 +307,7 @@ pub(crate) fn decimals(block: &[u8], spans: EightSpans<'_>) -> Eight<f64> {
     let sign = _mm512_maskz_set1_epi64(cells.negative, i64::MIN);
     let values = _mm512_or_si512(_mm512_castpd_si512(values), sign);
     let wrong = cells.wrong | long | cells_of(a.wrong, b.wrong);
-    (to_words(values).map(f64::from_bits), !wrong)
+    (to_doubles(values), !wrong)
 }
 
 /// Four cells with their points taken out.
@@ -335,7 +369,7 @@ pub(crate) fn dates(block: &[u8], spans: EightSpans<'_>) -> Eight<i32> {
     let len = _mm512_cmpeq_epi64_mask(lens, _mm512_set1_epi64(10));
     let (days, valid) = days(pairs);
     let known = len & valid & !cells_of(a.1, b.1);
-    (to_words(days).map(|day| day as i32), known)
+    (to_halves(days), known)
 }
 
 /// Of each cell four numbers of two digits, and the bytes that are no part of a date.
