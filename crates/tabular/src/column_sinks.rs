@@ -252,7 +252,7 @@ impl Sink for Booleans {
     }
 }
 
-/// Bytes that are copied at once, beyond the end of a short text: how long it is is hard to guess.
+/// Bytes that are copied at once, beyond the end of a short text, whose length is hard to guess.
 const STRIDE: usize = 64;
 
 /// Bytes that are made zeros at a time, to be written over before they leave the core's first cache.

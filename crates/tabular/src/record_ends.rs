@@ -8,7 +8,7 @@ use std::hint::select_unpredictable;
 use crate::dialect::Dialect;
 use crate::parser::{ParseLimits, parse};
 use crate::quotes::{self, Carry, outside_quotes};
-use crate::structure::{LANE, Lane, Marks, Vectors};
+use crate::structure::{LANE, Lane, Marks, Vectors, short_lane};
 
 /// After the last record end in `text`, which starts at the start of a record and may go on. A `\r`
 /// at the very end does not count: a `\n` may follow.
@@ -79,9 +79,7 @@ fn last_end_by(
         last = select_unpredictable(line_feeds == 0, last, (line_feeds, number));
     }
     if !tail.is_empty() {
-        let mut bytes = [0; LANE];
-        bytes[..tail.len()].copy_from_slice(tail);
-        let lane = lane_of(&bytes).cut(tail.len());
+        let lane = short_lane(tail, &lane_of);
         let line_feeds = outside_quotes(lane, &mut carry, tail.len())?.line_feeds;
         last = select_unpredictable(line_feeds == 0, last, (line_feeds, lanes.len()));
     }

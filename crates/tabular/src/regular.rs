@@ -15,7 +15,7 @@ use crate::quotes::{self, Carry, outside_quotes};
 use crate::records::{ESCAPED, QUOTED, Record, Rows, Span};
 #[cfg(target_arch = "x86_64")]
 use crate::structure::places_avx512;
-use crate::structure::{LANE, Lane, Marks, Vectors};
+use crate::structure::{LANE, Lane, Marks, Vectors, short_lane};
 
 thread_local! {
     /// Kept from block to block: fresh pages cost more than filling them.
@@ -235,9 +235,7 @@ where
             }
         }
         if !tail.is_empty() {
-            let mut bytes = [0; LANE];
-            bytes[..tail.len()].copy_from_slice(tail);
-            let lane = (self.lane)(&bytes).cut(tail.len());
+            let lane = short_lane(tail, &self.lane);
             // What would have to follow the last byte cannot be seen as missing here: below it is.
             let base = block.len() - tail.len();
             self.take_special(index, lane, base, &mut carry, tail.len())?;

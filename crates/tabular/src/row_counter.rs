@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::dialect::Dialect;
 use crate::quotes::{self, Carry, Outside, outside_quotes};
-use crate::structure::{LANE, Lane, Marks, Vectors};
+use crate::structure::{LANE, Lane, Marks, Vectors, short_lane};
 
 /// Delimiters of the record that a piece begins within, before those in the piece: they are not known.
 const UNKNOWN: u64 = 1 << 40;
@@ -156,9 +156,7 @@ impl RowCounter {
             }
         }
         if !tail.is_empty() {
-            let mut bytes = [0; LANE];
-            bytes[..tail.len()].copy_from_slice(tail);
-            let lane = lane_of(&bytes).cut(tail.len());
+            let lane = short_lane(tail, &lane_of);
             let found = outside_quotes(lane, &mut self.carry, tail.len())?;
             self.take_separators(found, piece, piece.len() - tail.len())?;
         }
@@ -188,7 +186,7 @@ impl RowCounter {
     #[inline(always)]
     fn take_separators(&mut self, found: Outside, piece: &[u8], at: usize) -> Option<()> {
         let (delimiters, line_feeds) = (found.delimiters, found.line_feeds);
-        // Most lanes have no line feed or one, which it is is hard to guess: nothing depends on it here.
+        // Most lanes have one line feed or none; which of the two is hard to guess, so nothing branches on it.
         let ends = line_feeds != 0;
         let before = line_feeds.wrapping_sub(1) & !line_feeds;
         let known = self.delimiters + u64::from((delimiters & before).count_ones());

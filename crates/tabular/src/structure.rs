@@ -39,6 +39,14 @@ impl Lane {
     }
 }
 
+/// The lane of fewer than 64 bytes, at least one.
+#[inline(always)]
+pub(crate) fn short_lane(tail: &[u8], lane_of: impl Fn(&[u8; LANE]) -> Lane) -> Lane {
+    let mut bytes = [0; LANE];
+    bytes[..tail.len()].copy_from_slice(tail);
+    lane_of(&bytes).cut(tail.len())
+}
+
 impl Marks {
     /// Bit `i` is set where `bytes[i]` is one of the marks.
     #[inline]
