@@ -16,6 +16,8 @@ use thiserror::Error;
 const UNDECODABLE: u8 = 0xff;
 /// Bytes read and bytes decoded at a time.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// Bytes at the beginning in which text in UTF-16 has a delimiter, a line end or another ASCII character.
+const LOOK_BYTES: usize = 4096;
 
 /// How the bytes of a text stand for characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,8 +70,8 @@ impl TryFrom<String> for TextEncoding {
 /// whatever the name says. Memory: two buffers of 64 KiB.
 ///
 /// # Errors
-/// Those of reading, and [`io::ErrorKind::InvalidData`] for a mark of another encoding than the named one;
-/// what does not decode is none.
+/// Those of reading, and [`io::ErrorKind::InvalidData`] for text that is of [another
+/// encoding](OtherEncoding) than the named one; what does not decode is none.
 pub fn decoded(
     named: Option<TextEncoding>,
     mut reader: Box<dyn Read + Send>,
@@ -77,51 +79,101 @@ pub fn decoded(
     if named == Some(TextEncoding::UTF_8) {
         return Ok(reader);
     }
-    let mut first = [0; 3];
+    let mut first = vec![0; LOOK_BYTES];
     let read = crate::input::read_full(&mut reader, &mut first)?;
-    let whole = Box::new(io::Cursor::new(first).take(read as u64).chain(reader));
-    let marked = Encoding::for_bom(&first[..read]).map(|(encoding, _)| TextEncoding(encoding));
-    Ok(match settled(named, marked)? {
+    first.truncate(read);
+    let settled = settled(named, &first);
+    let settled = settled.map_err(|other| io::Error::new(io::ErrorKind::InvalidData, other))?;
+    let whole = Box::new(io::Cursor::new(first).chain(reader));
+    Ok(match settled {
         Some(encoding) => Box::new(DecodingReader::new(encoding, whole)),
         None => whole,
     })
 }
 
-/// A text that begins with the byte order mark of another encoding than it is said to be in. Inside the
-/// [`io::Error`] that [`decoded`] gives.
+/// A text that is of another encoding than it is said to be. Inside the [`io::Error`] that [`decoded`]
+/// gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the text is said to be {named} and begins with the byte order mark of {marked}")]
-pub struct OtherMark {
-    /// What it is said to be.
-    pub named: TextEncoding,
-    /// Whose mark it has.
-    pub marked: TextEncoding,
+pub enum OtherEncoding {
+    /// It begins with the byte order mark of another one.
+    #[error("the text is said to be {named} and begins with the byte order mark of {found}")]
+    Mark {
+        /// What it is said to be.
+        named: TextEncoding,
+        /// Whose mark it has.
+        found: TextEncoding,
+    },
+    /// In UTF-16 of this byte order it would have neither delimiters nor line ends.
+    #[error(
+        "the text is said to be {named}, in which its first {bytes} bytes have no delimiter, line end or \
+         other ASCII character: they look like {found}"
+    )]
+    NoAscii {
+        /// What it is said to be.
+        named: TextEncoding,
+        /// In which it would have some.
+        found: TextEncoding,
+        /// Bytes that were looked at.
+        bytes: usize,
+    },
 }
 
-impl OtherMark {
+impl OtherEncoding {
+    /// What the text looks like.
+    #[must_use]
+    pub fn found(&self) -> TextEncoding {
+        match self {
+            Self::Mark { found, .. } | Self::NoAscii { found, .. } => *found,
+        }
+    }
+
     /// The one in `error`, if that is what it is.
-    pub fn in_error(error: &io::Error) -> Option<&OtherMark> {
+    pub fn in_error(error: &io::Error) -> Option<&OtherEncoding> {
         error.get_ref()?.downcast_ref()
     }
 }
 
-/// The encoding to decode by; none for UTF-8.
+/// The encoding to decode by, of a text with this beginning; none for UTF-8.
 fn settled(
     named: Option<TextEncoding>,
-    marked: Option<TextEncoding>,
-) -> io::Result<Option<TextEncoding>> {
+    first: &[u8],
+) -> Result<Option<TextEncoding>, OtherEncoding> {
     let wide = |encoding: TextEncoding| encoding.0 == UTF_16LE || encoding.0 == UTF_16BE;
+    let marked = Encoding::for_bom(first).map(|(encoding, _)| TextEncoding(encoding));
     match (named, marked) {
         (None, marked) => Ok(marked.filter(|marked| wide(*marked))),
-        (Some(named), None) => Ok(Some(named)),
+        (Some(named), None) => match without_ascii(named, first) {
+            Some(found) => Err(OtherEncoding::NoAscii {
+                named,
+                found,
+                bytes: first.len(),
+            }),
+            None => Ok(Some(named)),
+        },
         (Some(named), Some(marked)) if named == marked || wide(named) && wide(marked) => {
             Ok(Some(marked))
         }
-        (Some(named), Some(marked)) => {
-            let other = OtherMark { named, marked };
-            Err(io::Error::new(io::ErrorKind::InvalidData, other))
-        }
+        (Some(named), Some(found)) => Err(OtherEncoding::Mark { named, found }),
     }
+}
+
+/// What text without a mark looks like that is said to be UTF-16 and has no ASCII character in it: read
+/// so, all of it would be one name of a column, and no row.
+fn without_ascii(named: TextEncoding, first: &[u8]) -> Option<TextEncoding> {
+    let (units, _) = first.as_chunks::<2>();
+    let little = units.iter().any(|unit| unit[1] == 0 && unit[0] < 0x80);
+    let big = units.iter().any(|unit| unit[0] == 0 && unit[1] < 0x80);
+    let (has_some, other, has_other) = match named.0 {
+        order if order == UTF_16LE => (little, UTF_16BE, big),
+        order if order == UTF_16BE => (big, UTF_16LE, little),
+        _ => return None,
+    };
+    if has_some || units.is_empty() {
+        return None;
+    }
+    let narrow = !first.contains(&0);
+    let found = has_other.then_some(other).or(narrow.then_some(UTF_8));
+    found.map(TextEncoding)
 }
 
 /// Decodes as it is read.
@@ -271,6 +323,34 @@ mod tests {
     }
 
     #[test]
+    fn text_that_has_no_ascii_as_utf_16_is_not_utf_16() {
+        let found = |named: &str, text: &[u8]| {
+            let source = Box::new(Drip(text.to_vec(), 9));
+            let error = decoded(Some(named.parse().unwrap()), source).err()?;
+            Some(OtherEncoding::in_error(&error).unwrap().found().name())
+        };
+        let little: Vec<u8> = "表,1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = "表,1\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for plain in [&b"a,b\n1,2\n"[..], b"a,b\n1,2\n3", "é,è".as_bytes()] {
+            assert_eq!(found("utf-16", plain).as_deref(), Some("utf-8"));
+            assert_eq!(found("utf-16be", plain).as_deref(), Some("utf-8"));
+        }
+        assert_eq!(found("utf-16le", &big).as_deref(), Some("utf-16be"));
+        assert_eq!(found("utf-16be", &little).as_deref(), Some("utf-16le"));
+        for (named, text) in [
+            ("utf-16le", &little[..]),
+            ("utf-16be", &big),
+            ("utf-16", b""),
+            ("utf-16", b"a"),
+            // Neither byte order has any, and there are zeros: whatever it is, it is not plain text.
+            ("utf-16", b"\x00\x90\x90\x00"),
+            ("windows-1252", b"a,b\n"),
+        ] {
+            assert_eq!(found(named, text), None, "{named} {text:?}");
+        }
+    }
+
+    #[test]
     fn what_does_not_decode_is_marked_and_nothing_else_is_lost() {
         assert_eq!(
             read(Some("shift_jis"), b"a\x85\n\x95\x5c", 1),
@@ -295,6 +375,7 @@ mod tests {
         ) {
             let encoding: TextEncoding = label.parse().unwrap();
             let bytes: Vec<u8> = if label == "utf-16le" {
+                let text = format!("{text}\n");
                 text.encode_utf16().flat_map(u16::to_le_bytes).collect()
             } else {
                 encoding.0.encode(&text).0.into_owned()

@@ -155,7 +155,7 @@ pub use compression::*;
 pub use convert::{ConvertJob, Converted, OutputFile, Target, convert};
 pub use dialect::{Dialect, NO_QUOTE};
 pub use durable_file::{Committed, DurableFile};
-pub use encoding::{OtherMark, TextEncoding};
+pub use encoding::{OtherEncoding, TextEncoding};
 pub use error::TabularError;
 pub use format::{Format, Layout};
 pub use input::Input;

@@ -37,6 +37,15 @@ fn what_is_no_utf_8_text_is_refused() {
     error: cannot read marked.csv: the text is said to be windows-1252 and begins with the byte order mark of utf-8
       help: name utf-8, or none: source.encoding (--encoding)
     "#);
+    // One name and no row, as it would be in UTF-16.
+    project.write("narrow.csv", "a,b\n1,2\n");
+    let narrow = ["convert", "narrow.csv", "x.parquet", "--encoding", "utf-16"];
+    let refused = project.run(&narrow);
+    assert_eq!(refused.code, 65);
+    insta::assert_snapshot!(said(&refused), @r#"
+    error: cannot read narrow.csv: the text is said to be utf-16le, in which its first 8 bytes have no delimiter, line end or other ASCII character: they look like utf-8
+      help: name utf-8, or none: source.encoding (--encoding)
+    "#);
     assert!(!project.path("x.parquet").exists());
 }
 

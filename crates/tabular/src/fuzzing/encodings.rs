@@ -53,8 +53,8 @@ const LABELS: [&str; 39] = [
 
 /// What is read in steps of any length is what encoding_rs makes of the whole, with a byte that no
 /// UTF-8 has where that has a replacement character for bytes that do not decode. Without a name, UTF-16
-/// tells of itself and all else passes as it is; a mark that says otherwise than the name is an error. The first byte chooses the encoding, the second the
-/// step.
+/// tells of itself and all else passes as it is; a mark that says otherwise than the name is an error, and so
+/// is UTF-16 that would be something else. The first byte chooses the encoding, the second the step.
 pub fn encodings(data: &[u8]) {
     let ([which, step], bytes) = choices(data);
     let label = LABELS.get(which % (LABELS.len() + 1));
@@ -79,13 +79,28 @@ pub fn encodings(data: &[u8]) {
     }
 }
 
-/// Whether the bytes begin with the mark of another encoding; between both orders of UTF-16 a mark
-/// decides.
+/// Whether the bytes begin with the mark of another encoding, between both orders of UTF-16 a mark
+/// decides; or are said to be UTF-16 without any mark, have no ASCII so, and would have some otherwise.
 fn is_contradicted(label: Option<&&str>, bytes: &[u8]) -> bool {
     let is_wide = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
     let is_utf8 = bytes.starts_with(b"\xef\xbb\xbf");
+    let begin = &bytes[..bytes.len().min(4096) / 2 * 2];
+    let has_ascii = |order: &'static Encoding| {
+        let (text, _) = order.decode_without_bom_handling(begin);
+        text.contains(|c: char| c.is_ascii())
+    };
     match label {
         None | Some(&"utf-8") => false,
+        Some(label) if label.starts_with("utf-16") && !is_wide && !is_utf8 => {
+            let little = has_ascii(encoding_rs::UTF_16LE);
+            let big = has_ascii(encoding_rs::UTF_16BE);
+            let (this, other) = match *label {
+                "utf-16le" => (little, big),
+                _ => (big, little),
+            };
+            let zeros = bytes[..bytes.len().min(4096)].contains(&0);
+            !begin.is_empty() && !this && (other || !zeros)
+        }
         Some(label) if label.starts_with("utf-16") => is_utf8,
         Some(_) => is_wide || is_utf8,
     }
