@@ -1,7 +1,9 @@
 //! From errors of the data crate to exit codes and advice.
 
 use gristmill_cloud::CloudError;
-use gristmill_tabular::{BadReason, LABEL_MAP, NOT_PARQUET, OtherEncoding, TabularError, WrongWrapper};
+use gristmill_tabular::{
+    BadReason, LABEL_MAP, NOT_PARQUET, OtherEncoding, TabularError, TextEncoding, WrongWrapper,
+};
 
 use crate::error::RunError;
 use crate::exit_code::ExitCode;
@@ -35,8 +37,13 @@ pub fn classify(error: &TabularError) -> RunError {
             if matches!(source.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof) {
                 mapped.exit = ExitCode::Data;
                 let help = WrongWrapper::in_error(source).map(|wrong| wrong.advice.clone());
-                let found = OtherEncoding::in_error(source).map(OtherEncoding::found);
-                let encoding = found.map(|name| format!("name {name}, or none: source.encoding (--encoding)"));
+                let encoding = OtherEncoding::in_error(source).map(|other| match other {
+                    // Without a mark and without a name it would be read as UTF-8.
+                    OtherEncoding::NoAscii { found, .. } if *found != TextEncoding::UTF_8 => {
+                        format!("name {found}: source.encoding (--encoding)")
+                    }
+                    other => format!("name {}, or none: source.encoding (--encoding)", other.found()),
+                });
                 mapped.help = Some(help.or(encoding).unwrap_or_else(|| "the compressed input is damaged or cut short: fetch it again".into()));
             }
             if source.kind() == std::io::ErrorKind::NotFound && *action == "create" {
