@@ -10,15 +10,34 @@ use crate::answer_json::{member, scalar};
 pub(crate) const ID_MEMBER: &str = "SageMakerInferenceId";
 pub(crate) const TIME_MEMBER: &str = "SageMakerInferenceTime";
 
+/// A time of nanoseconds with an offset is shorter.
+const MAX_TIME_BYTES: usize = 40;
+
 /// What an answer without them lacks.
 pub(crate) const EXPECTED: &str =
     "an inference id and its time behind the answer, as `generate_inference_id` asks for";
 
-/// A line of CSV without the two cells; `None` if they are not what they must be.
+/// A line of CSV without the two cells; `None` if they are not what they must be, or if another answer
+/// follows them on the line: where that happens to all lines and each came twice, the count is right.
 pub(crate) fn without(line: &str) -> Option<&str> {
     let (rest, time) = line.rsplit_once(',')?;
     let (answer, id) = rest.rsplit_once(',')?;
-    (is_id(id.trim_matches(' ')) && is_time(time.trim_matches(' '))).then_some(answer)
+    let sound = is_id(id.trim_matches(' ')) && is_time(time.trim_matches(' '));
+    (sound && !is_glued(answer)).then_some(answer)
+}
+
+/// Whether an id is in it, and a time that goes on with something else.
+fn is_glued(answer: &str) -> bool {
+    let cells = answer.split(',').zip(answer.split(',').skip(1));
+    cells
+        .filter(|(id, _)| is_id(id.trim_matches(' ')))
+        .any(|(_, time)| begins_with_time(time.trim_start_matches(' ')))
+}
+
+/// Whether there is more than a time.
+fn begins_with_time(text: &str) -> bool {
+    let mut ends = text.char_indices().map(|(at, _)| at).take(MAX_TIME_BYTES);
+    !is_time(text) && ends.any(|end| is_time(&text[..end]))
 }
 
 /// Whether an object has both.
@@ -84,6 +103,21 @@ mod tests {
         }
         assert_eq!(without(&format!("{whole}1")), None);
         assert_eq!(without("0.1,2"), None);
+    }
+
+    #[test]
+    fn an_answer_behind_them_is_another_row() {
+        for time in ["2022-08-30T00:49:15Z", "2022-08-30T00:49:15.123+00:00"] {
+            for blank in ["", " "] {
+                let ids = format!("{blank}{ID},{time}");
+                for next in ["0.5", "\"é,b\"", "[1, 2]"] {
+                    assert_eq!(without(&format!("0.5,{ids}{next},{ids}")), None, "{next}");
+                }
+                // The model's own.
+                let own = format!("0.5,{ids},7");
+                assert_eq!(without(&format!("{own},{ids}")), Some(own.as_str()));
+            }
+        }
     }
 
     #[test]

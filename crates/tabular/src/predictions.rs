@@ -13,7 +13,7 @@
 //! | lines of different shape (two rows glued and another torn) | all are as the first one: as many cells, or a list, or an object |
 //! | `[0.1, 0.9]`: two rows or two values of one? | a document of JSON answers a row; an object with a list `predictions` answers a request, an item a row. Other readings are stated ([`Documents`]), never counted out: two of four rows, each with two values, are four as well |
 //! | a name that an object has twice; null where a value is asked for | refused |
-//! | the id and time of `generate_inference_id` | they must stand behind each record, and are taken off |
+//! | the id and time of `generate_inference_id` | they must stand behind each record, and are taken off; where another answer goes on behind them, the file is refused |
 //!
 //! What no reader can see: a row that was lost beside another that was answered twice, and a text that
 //! is a header in the place of a row. A probe of the model shows such things, a count does not.

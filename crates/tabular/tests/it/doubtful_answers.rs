@@ -380,6 +380,22 @@ fn one_answer_under_all_combinations_of_the_switches() {
     }
 }
 
+/// Two requests' answers on a line, and the line twice: as many lines as rows.
+#[test]
+fn glued_answers_that_came_twice_are_no_rows() {
+    let answers = ["", ":"].map(|label| Answer {
+        score: 0.5,
+        label: label.into(),
+    });
+    for form in [Form::Csv, Form::PythonList] {
+        for switches in all_switches(form).filter(|s| s.glues() && s.has_ids()) {
+            let line = switches.stored(&answers, &[1]);
+            let found = read(&format!("{line}\n{line}"), switches, answers.len());
+            assert!(found.is_err(), "{switches:?}\n{line}");
+        }
+    }
+}
+
 /// What may happen to the lines of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mutation {
